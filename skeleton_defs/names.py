@@ -28,6 +28,16 @@ def simplified(name: str) -> str:
     return re.sub(r"[\s_.\-]+", "", _PREFIX.sub("", name.strip())).lower()
 
 
+def _sided(name: str) -> tuple[str, str] | None:
+    """Splits `RKnee`, `knee_r`, `Right Knee` into ("r", "knee"); None for names without a side."""
+    bare = _PREFIX.sub("", name.strip())
+    if found := re.match(r"(left|right|l|r)[\s_.\-]*(\w.*)$", bare, re.IGNORECASE):
+        return found[1][0].lower(), simplified(found[2])
+    if found := re.match(r"(.*\w)[\s_.\-]+(left|right|l|r)$", bare, re.IGNORECASE):
+        return found[2][0].lower(), simplified(found[1])
+    return None
+
+
 def suggestions(word: str, choices: Sequence[str], *, count: int = 3) -> str:
     """Returns " Did you mean a, b?" or an empty text."""
     by_simplified = {}
@@ -38,7 +48,7 @@ def suggestions(word: str, choices: Sequence[str], *, count: int = 3) -> str:
 
 
 def _candidates(skeleton: Skeleton, name: str) -> list[int]:
-    """Indices that a name may stand for: exact names and aliases first, else simplified ones."""
+    """Indices that a name may stand for: exact matches, else looser ones."""
     exact = [
         i
         for i, joint in enumerate(skeleton.joints)
@@ -46,12 +56,7 @@ def _candidates(skeleton: Skeleton, name: str) -> list[int]:
     ]
     if exact:
         return exact
-    wanted = simplified(name)
-    return [
-        i
-        for i, joint in enumerate(skeleton.joints)
-        if wanted in map(simplified, (joint, *skeleton.aliases.get(joint, ())))
-    ]
+    return _all_meanings(skeleton, name) or _sided_meanings(skeleton, name)
 
 
 def resolve_joint(skeleton: Skeleton, joint: str | int) -> int:
@@ -91,12 +96,21 @@ def resolve_joint(skeleton: Skeleton, joint: str | int) -> int:
 
 
 def _all_meanings(skeleton: Skeleton, name: str) -> list[int]:
+    """Joints with a name or alias that is equal but for prefix, separators and case."""
     wanted = simplified(name)
     return [
         i
         for i, joint in enumerate(skeleton.joints)
         if wanted in map(simplified, (joint, *skeleton.aliases.get(joint, ())))
     ]
+
+
+def _sided_meanings(skeleton: Skeleton, name: str) -> list[int]:
+    """Joints whose own name has the same side and the same rest, however they are spelled."""
+    wanted = _sided(name)
+    if wanted is None:
+        return []
+    return [i for i, joint in enumerate(skeleton.joints) if _sided(joint) == wanted]
 
 
 def match_joints(skeleton: Skeleton, names: Sequence[str]) -> list[int | None]:
