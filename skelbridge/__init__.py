@@ -11,10 +11,10 @@ import importlib
 
 #: Public name -> where it lives. Loaded on first use, so that importing skelbridge stays cheap.
 _PUBLIC = {
-    "AffineMap": "skelbridge.convert",
+    "AffineMap": "skelbridge.conversion",
     "PoseData": "skelbridge.posefiles",
     "UserError": "skeleton_defs",
-    "convert": "skelbridge.convert",
+    "convert": "skelbridge.conversion",
     "read_poses": "skelbridge.posefiles",
     "write_poses": "skelbridge.posefiles",
 }

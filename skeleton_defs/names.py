@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from .errors import UserError
@@ -47,16 +47,38 @@ def suggestions(word: str, choices: Sequence[str], *, count: int = 3) -> str:
     return f" Did you mean {', '.join(by_simplified[c] for c in close)}?" if close else ""
 
 
-def _candidates(skeleton: Skeleton, name: str) -> list[int]:
-    """Indices that a name may stand for: exact matches, else looser ones."""
-    exact = [
-        i
-        for i, joint in enumerate(skeleton.joints)
-        if name == joint or name in skeleton.aliases.get(joint, ())
-    ]
-    if exact:
-        return exact
-    return _all_meanings(skeleton, name) or _sided_meanings(skeleton, name)
+class NameTable:
+    """Where the joints of one skeleton are, by every spelling of their names.
+
+    Args:
+      joints: own names, in order.
+      aliases: joint -> other names.
+    """
+
+    def __init__(self, joints: Sequence[str], aliases: Mapping[str, Sequence[str]]):
+        self._exact: dict[str, list[int]] = {}
+        self._loose: dict[str, list[int]] = {}
+        self._by_side: dict[tuple[str, str], list[int]] = {}
+        for index, joint in enumerate(joints):
+            spellings = dict.fromkeys((joint, *aliases.get(joint, ())))
+            for name in spellings:
+                self._exact.setdefault(name, []).append(index)
+            for name in dict.fromkeys(map(simplified, spellings)):
+                self._loose.setdefault(name, []).append(index)
+            if side := _sided(joint):
+                self._by_side.setdefault(side, []).append(index)
+
+    def all_meanings(self, name: str) -> list[int]:
+        """Joints with a name or alias that is equal but for prefix, separators and case."""
+        return self._loose.get(simplified(name), [])
+
+    def candidates(self, name: str) -> list[int]:
+        """Joints that a name may stand for: exact matches, else looser ones, else by side."""
+        exact = self._exact.get(name) or self.all_meanings(name)
+        if exact:
+            return exact
+        side = _sided(name)
+        return self._by_side.get(side, []) if side else []
 
 
 def resolve_joint(skeleton: Skeleton, joint: str | int) -> int:
@@ -69,10 +91,10 @@ def resolve_joint(skeleton: Skeleton, joint: str | int) -> int:
             )
         return joint % len(skeleton.joints)
     contested = _CONTESTED.get((skeleton.family, joint.lower()))
-    found = _candidates(skeleton, joint)
+    found = skeleton.name_table.candidates(joint)
     if contested is None and joint in skeleton.joints:
         return skeleton.joints.index(joint)
-    if contested and len(everywhere := _all_meanings(skeleton, joint)) > 1:
+    if contested and len(everywhere := skeleton.name_table.all_meanings(joint)) > 1:
         found = everywhere
     if len(found) == 1:
         return found[0]
@@ -95,24 +117,6 @@ def resolve_joint(skeleton: Skeleton, joint: str | int) -> int:
     )
 
 
-def _all_meanings(skeleton: Skeleton, name: str) -> list[int]:
-    """Joints with a name or alias that is equal but for prefix, separators and case."""
-    wanted = simplified(name)
-    return [
-        i
-        for i, joint in enumerate(skeleton.joints)
-        if wanted in map(simplified, (joint, *skeleton.aliases.get(joint, ())))
-    ]
-
-
-def _sided_meanings(skeleton: Skeleton, name: str) -> list[int]:
-    """Joints whose own name has the same side and the same rest, however they are spelled."""
-    wanted = _sided(name)
-    if wanted is None:
-        return []
-    return [i for i, joint in enumerate(skeleton.joints) if _sided(joint) == wanted]
-
-
 def match_joints(skeleton: Skeleton, names: Sequence[str]) -> list[int | None]:
     """Finds the joint of a skeleton for each of a file's names, judging all names together.
 
@@ -129,7 +133,10 @@ def match_joints(skeleton: Skeleton, names: Sequence[str]) -> list[int | None]:
     """
     if set(names) <= set(skeleton.joints):
         return [skeleton.joints.index(name) for name in names]
-    open_names = {i: set(_candidates(skeleton, name)) for i, name in enumerate(names)}
+    table = skeleton.name_table
+    open_names = {
+        i: set(found) for i, name in enumerate(names) if (found := table.candidates(name))
+    }
     result: list[int | None] = [None] * len(names)
 
     def settle(position: int, joint: int) -> None:

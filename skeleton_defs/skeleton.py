@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import UserError
-from .names import resolve_joint
+from .names import NameTable, resolve_joint
 
 #: Points of the person's left half of the face in the iBUG 68 numbering (`face68_NN`).
 _LEFT_FACE = {*range(9, 17), *range(22, 27), 34, 35, *range(42, 48), *range(52, 57), 63, 64, 65}
@@ -127,6 +127,11 @@ class Skeleton:
             family, _, key = override.partition(":")
             return family, key
         return self.family, self.canonical.get(joint, joint)
+
+    @functools.cached_property
+    def name_table(self) -> NameTable:
+        """Finds joints by any spelling of their names."""
+        return NameTable(self.joints, self.aliases)
 
     @functools.cached_property
     def sides(self) -> tuple[str, ...]:

@@ -28,8 +28,8 @@ class PoseData:
     """Poses as one file holds them.
 
     Attributes:
-      positions: `(..., J, D)` with D = 2 or 3, a floating dtype, NaN where a joint is missing (never
-        zeros or -1: readers translate the file's own convention). A numpy array, or an `ArrayLike`
+      positions: `(..., J, D)` with D = 2 or 3, a floating dtype, NaN where a joint is missing
+        (never zeros or -1: readers translate the file's own convention). A numpy array, or an `ArrayLike`
         that is read in slices of its first axis (large `.npy` and `.h5` files).
       leading: what the leading axes are, e.g. `("frame",)`, `("frame", "person")` or
         `("instance",)`; empty for a single pose.
@@ -66,14 +66,19 @@ class PoseData:
                 f"poses must be of a floating dtype. Received dtype {self.positions.dtype}"
             )
         if len(self.leading) != len(shape) - 2:
-            raise UserError(f"leading axes {self.leading} must name the {len(shape) - 2} axes "
-                            f"before joints. Received shape {shape}")
+            raise UserError(
+                f"leading axes {self.leading} must name the {len(shape) - 2} axes "
+                f"before joints. Received shape {shape}"
+            )
         if self.joint_names is not None and len(self.joint_names) != shape[-2]:
-            raise UserError(f"joint names must be as many as joints ({shape[-2]}). "
-                            f"Received {len(self.joint_names)}")
+            raise UserError(
+                f"joint names must be as many as joints ({shape[-2]}). "
+                f"Received {len(self.joint_names)}"
+            )
         if self.confidence is not None and self.confidence.shape != shape[:-1]:
-            raise UserError(f"confidence must have shape {shape[:-1]}. "
-                            f"Received shape {self.confidence.shape}")
+            raise UserError(
+                f"confidence must have shape {shape[:-1]}. Received shape {self.confidence.shape}"
+            )
 
     @property
     def n_joints(self) -> int:

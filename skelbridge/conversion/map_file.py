@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from dataset_adapters.containers import FileError
+from dataset_adapters.containers.npz import open_npz
 from skeleton_defs import Skeleton, UserError
 
 from ..atomic import atomic_path
@@ -16,8 +17,7 @@ from .affine_map import AffineMap
 
 FORMAT = "skelbridge-map"
 VERSION = 1
-# A map between two 555-joint unions has 308,025 weights.
-_MAX_BYTES = 100_000_000
+_NO_MAP = "expected a saved map (AffineMap.save writes them), found another or a damaged file"
 
 
 def save_map(path: str | os.PathLike, affine_map: AffineMap) -> None:
@@ -48,21 +48,18 @@ def load_map(path: str | os.PathLike) -> AffineMap:
     """
     file = Path(path)
     try:
-        with zipfile.ZipFile(file) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > _MAX_BYTES:
-            raise UserError(
-                f"{file}: a saved map unpacks to at most {_MAX_BYTES} bytes. This one claims {size}"
-            )
-        with np.load(file, allow_pickle=False) as arrays:
+        with open_npz(file) as arrays:
+            if not {"header", "weights", "expected_error_mm"} <= set(arrays):
+                raise FileError(file, _NO_MAP)
             header = json.loads(str(arrays["header"]))
             weights, error = arrays["weights"], arrays["expected_error_mm"]
         if header["format"] != FORMAT:
-            raise KeyError("format")
+            raise FileError(file, _NO_MAP)
         if header["version"] > VERSION:
-            raise UserError(
-                f"{file}: the map has version {header['version']}, this skelbridge "
-                f"reads up to {VERSION}: update skelbridge"
+            raise FileError(
+                file,
+                f"the map has version {header['version']}, this skelbridge reads up to "
+                f"{VERSION}: update skelbridge",
             )
         return AffineMap(
             weights,
@@ -73,15 +70,11 @@ def load_map(path: str | os.PathLike) -> AffineMap:
             tuple(header["notes"]),
             header["method"],
         )
+    except FileError:
+        raise
     except UserError as error:
-        message = str(error)
-        raise UserError(
-            message if message.startswith(str(file)) else f"{file}: {message}"
-        ) from None
+        raise FileError(file, str(error)) from None
     except OSError as error:
-        raise UserError(f"{file}: cannot read the map ({error.strerror or error})") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError) as error:
-        raise UserError(
-            f"{file}: not a saved map, or damaged ({type(error).__name__}): make it "
-            "with AffineMap.save"
-        ) from None
+        raise FileError(file, f"cannot read the map ({error.strerror or error})") from None
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise FileError(file, f"{_NO_MAP} ({type(error).__name__})") from None

@@ -202,6 +202,35 @@ class AffineMap:
             expected_error_mm=self.expected_error_mm[rows],
         )
 
+    def to_dict(self) -> dict:
+        """Returns the map as plain JSON values: per target joint status, weights, error, note."""
+        joints = []
+        for joint, row, status, error, note in zip(
+            self.target.joints,
+            self.weights,
+            self.status,
+            self.expected_error_mm,
+            self.notes,
+            strict=True,
+        ):
+            used = () if status == "unavailable" else np.flatnonzero(row)
+            joints.append(
+                {
+                    "joint": joint,
+                    "status": status,
+                    "weights": {self.source.joints[i]: float(row[i]) for i in used},
+                    "expected_error_mm": None if np.isnan(error) else float(error),
+                    "note": note,
+                }
+            )
+        return {
+            "from": self.source.name,
+            "to": self.target.name,
+            "method": self.method,
+            "status_counts": self.status_counts,
+            "joints": joints,
+        }
+
     def save(self, path: str | os.PathLike) -> None:
         """Writes the map to a small versioned `.npz` file (atomically)."""
         from .map_file import save_map

@@ -1,0 +1,5 @@
+"""`python -m skelbridge`."""
+
+from .cli import main
+
+main()

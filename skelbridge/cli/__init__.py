@@ -1,0 +1,55 @@
+"""The command line: parse, call one library function, print.
+
+Nothing heavy is imported here: `skelbridge --help` starts in the time that Python and numpy need.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from skeleton_defs import UserError
+
+from .convert_command import convert
+from .format_commands import formats, show
+from .shell import completion
+from .view_command import view
+
+# 128 + SIGINT, what shells report for a program that Ctrl-C ended.
+_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="skelbridge")
+def cli():
+    """Convert 3D and 2D human poses between any two skeleton formats."""
+
+
+for _command in (convert, formats, show, view, completion):
+    cli.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits: 0, 2 for a user's mistake, 130 for Ctrl-C."""
+    try:
+        cli.main(args=arguments, prog_name="skelbridge", standalone_mode=False)
+    except UserError as error:
+        _fail(str(error))
+    except click.ClickException as error:
+        hint = getattr(error, "ctx", None)
+        _fail(error.format_message() + (f" (see {hint.command_path} --help)" if hint else ""))
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted; nothing was left half-written.", err=True)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (as in `skelbridge formats | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _fail(message: str) -> None:
+    click.echo("Error: " + " ".join(message.split("\n")), err=True)
+    sys.exit(2)

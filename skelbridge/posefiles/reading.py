@@ -1,0 +1,270 @@
+"""Which reader a file goes to."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import io
+import os
+import sys
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dataset_adapters.containers import FileError
+
+from .data import PoseData
+
+#: Text of a `.gz` file grows 4 to 20 times when unpacked; a bomb grows 1000 times.
+_MAX_GZIP_RATIO = 200
+_MIN_GZIP_LIMIT = 64_000_000
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a reader may need to know besides the file.
+
+    Attributes:
+      key: which array of the file holds the poses (`.npz`, `.h5`, COCO variants, pickled dicts).
+      n_joints: the joint count that is expected, where the source format is known: it tells flat
+        rows of J * 3 numbers apart from J * 2.
+      body_model: the user's own SMPL-family model file, for exact joints from parameters.
+      asf: the `.asf` skeleton of an `.amc` file.
+    """
+
+    key: str | None = None
+    n_joints: int | None = None
+    body_model: str | os.PathLike | None = None
+    asf: str | os.PathLike | None = None
+
+
+def read_poses(path: str | os.PathLike, options: ReadOptions | None = None, **named) -> PoseData:
+    """Reads a pose file, or a folder with one file per frame.
+
+    The suffix says how (`.gz` on top is unpacked); `-` is standard input with npy or JSON.
+
+    Args:
+      path: the file.
+      options: see `ReadOptions`; its fields may be given by keyword instead.
+
+    Raises:
+      FileError: the file is missing, of an unknown kind, damaged, or not what it claims to be.
+
+    >>> read_poses("walk.bvh").positions.shape  # doctest: +SKIP
+    (515, 38, 3)
+    """
+    options = options or ReadOptions(**named)
+    if os.fspath(path) == "-":
+        return _read_stdin(options)
+    file = Path(path)
+    try:
+        if file.is_dir():
+            return _read_folder(file)
+        size = file.stat().st_size
+    except OSError as error:
+        raise _unreadable(file, error) from None
+    if size == 0:
+        raise FileError(file, "expected poses, found an empty file (0 bytes)")
+    suffix = pose_suffix(file)
+    if suffix not in READERS:
+        raise FileError(
+            file, f"expected a pose file ({', '.join(sorted(READERS))}), found suffix '{suffix}'"
+        )
+    try:
+        return READERS[suffix](file, options)
+    except OSError as error:
+        raise _unreadable(file, error) from None
+
+
+def pose_suffix(path: str | os.PathLike) -> str:
+    """Returns the suffix that says what a file holds, in lower case and without `.gz`."""
+    file = Path(path)
+    if file.suffix.lower() == ".gz":
+        file = file.with_suffix("")
+    return file.suffix.lower()
+
+
+def is_frame_folder(path: str | os.PathLike) -> bool:
+    """Whether a folder is one clip with a file per frame (OpenPose, Panoptic)."""
+    return any(
+        name.endswith("_keypoints.json") or name.startswith("body3DScene_")
+        for name in os.listdir(path)
+    )
+
+
+def _unreadable(file: Path, error: OSError) -> FileError:
+    if isinstance(error, FileNotFoundError):
+        return FileError(file, "no such file")
+    return FileError(file, f"cannot be read ({error.strerror or error})")
+
+
+def _from(module: str, name: str):
+    """A function of a reader module, loaded when first used: readers load heavy libraries."""
+    return getattr(importlib.import_module(f"{__package__}.{module}"), name)
+
+
+def _read_bytes(file: Path) -> bytes:
+    data = file.read_bytes()
+    if file.suffix.lower() != ".gz":
+        return data
+    limit = max(_MIN_GZIP_LIMIT, len(data) * _MAX_GZIP_RATIO)
+    try:
+        with gzip.open(io.BytesIO(data)) as packed:
+            text = packed.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FileError(file, f"not a whole gzip file ({error})") from None
+    if len(text) > limit:
+        raise FileError(
+            file, f"unpacks to more than {limit} bytes, {_MAX_GZIP_RATIO} times its size: refused"
+        )
+    return text
+
+
+def _by_path(file: Path) -> Path:
+    if file.suffix.lower() == ".gz":
+        raise FileError(file, f"unpack it first: {pose_suffix(file)} files are not read through gz")
+    return file
+
+
+def _read_bvh(file: Path, options: ReadOptions) -> PoseData:
+    return _from("mocap", "read_bvh")(file, _read_bytes(file))
+
+
+def _read_amc(file: Path, options: ReadOptions) -> PoseData:
+    return _from("mocap", "read_amc")(file, _read_bytes(file), asf=options.asf)
+
+
+def _refuse_asf(file: Path, options: ReadOptions) -> PoseData:
+    raise FileError(
+        file,
+        "an .asf file holds a skeleton without motion: give the .amc file "
+        "(with --asf if the .asf lies elsewhere)",
+    )
+
+
+def _read_trc(file: Path, options: ReadOptions) -> PoseData:
+    return _from("markers", "read_trc")(file, _read_bytes(file))
+
+
+def _read_c3d(file: Path, options: ReadOptions) -> PoseData:
+    return _from("markers", "read_c3d")(_by_path(file))
+
+
+def _read_npy(file: Path, options: ReadOptions) -> PoseData:
+    return _from("arrays", "read_npy")(_by_path(file), n_joints=options.n_joints)
+
+
+def _read_npz(file: Path, options: ReadOptions) -> PoseData:
+    from dataset_adapters.containers.npy import open_npz
+
+    if options.key is None:
+        archive = open_npz(_by_path(file))
+        if _from("smpl_parameters", "matches")(archive):
+            return _from("smpl_parameters", "poses_from_parameters")(
+                file, archive, body_model=options.body_model
+            )
+    return _from("arrays", "read_npz")(_by_path(file), key=options.key, n_joints=options.n_joints)
+
+
+def _read_pickle(file: Path, options: ReadOptions) -> PoseData:
+    from dataset_adapters.containers.safe_pickle import load_pickle
+
+    content = load_pickle(file, _read_bytes(file))
+    if isinstance(content, dict):
+        arrays = {
+            k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, np.ndarray)
+        }
+        if options.key is None and _from("smpl_parameters", "matches")(arrays):
+            return _from("smpl_parameters", "poses_from_parameters")(
+                file, arrays, body_model=options.body_model
+            )
+        if options.key in arrays:
+            return _from("arrays", "poses_from_array")(
+                file, arrays[options.key], n_joints=options.n_joints
+            )
+        shapes = ", ".join(f"{k} {v.shape}" for k, v in list(arrays.items())[:12]) or "no arrays"
+        raise FileError(
+            file,
+            f"a pickled dict without SMPL parameters: name the pose array with "
+            f"--key. Found {shapes}",
+        )
+    if isinstance(content, np.ndarray):
+        return _from("arrays", "poses_from_array")(file, content, n_joints=options.n_joints)
+    raise FileError(
+        file, f"expected a pickled dict of arrays or an array, found {type(content).__name__}"
+    )
+
+
+def _read_h5(file: Path, options: ReadOptions) -> PoseData:
+    return _from("hdf5", "read_h5")(_by_path(file), key=options.key, n_joints=options.n_joints)
+
+
+def _read_csv(file: Path, options: ReadOptions) -> PoseData:
+    return _from("tables", "read_csv")(file, _read_bytes(file), n_joints=options.n_joints)
+
+
+def _read_parquet(file: Path, options: ReadOptions) -> PoseData:
+    return _from("tables", "read_parquet")(_by_path(file), n_joints=options.n_joints)
+
+
+def _read_json(file: Path, options: ReadOptions) -> PoseData:
+    return _from("json_dialects", "read_json")(file, _read_bytes(file), key=options.key)
+
+
+def _read_landmark_text(file: Path, options: ReadOptions) -> PoseData:
+    return _from("mediapipe", "parse_landmark_text")(file, _read_bytes(file))
+
+
+def _read_pose(file: Path, options: ReadOptions) -> PoseData:
+    return _from("pose_format_files", "read_pose")(_by_path(file))
+
+
+def _read_folder(folder: Path) -> PoseData:
+    names = os.listdir(folder)
+    if any(name.startswith("body3DScene_") for name in names):
+        return _from("panoptic", "read_panoptic_folder")(folder)
+    if any(name.endswith("_keypoints.json") for name in names):
+        return _from("openpose", "read_openpose_folder")(folder)
+    raise FileError(
+        folder,
+        "expected a folder with one JSON file per frame (OpenPose "
+        "*_keypoints.json or Panoptic body3DScene_*.json), found none",
+    )
+
+
+def _read_stdin(options: ReadOptions) -> PoseData:
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise FileError("-", "expected npy or JSON on standard input, found nothing")
+    if data.startswith(b"\x93NUMPY"):
+        from dataset_adapters.containers.npy import read_npy_bytes
+
+        return _from("arrays", "poses_from_array")(
+            "-", read_npy_bytes("-", data), n_joints=options.n_joints
+        )
+    return _from("json_dialects", "read_json")("-", data, key=options.key)
+
+
+#: Suffix -> reader.
+READERS = {
+    ".amc": _read_amc,
+    ".asf": _refuse_asf,
+    ".bvh": _read_bvh,
+    ".c3d": _read_c3d,
+    ".csv": _read_csv,
+    ".h5": _read_h5,
+    ".hdf5": _read_h5,
+    ".json": _read_json,
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".parquet": _read_parquet,
+    ".pbtxt": _read_landmark_text,
+    ".pickle": _read_pickle,
+    ".pkl": _read_pickle,
+    ".pose": _read_pose,
+    ".prototxt": _read_landmark_text,
+    ".trc": _read_trc,
+    ".tsv": _read_csv,
+}
