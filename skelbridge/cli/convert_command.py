@@ -71,6 +71,7 @@ def convert(
     key,
     person,
     xyc,
+    rotations,
     body_model,
     asf,
     units,
@@ -93,7 +94,7 @@ def convert(
         return
     options = ConvertOptions(
         target=target,
-        stated=stated_input(source, key, person, xyc, body_model, asf),
+        stated=stated_input(source, key, person, xyc, rotations, body_model, asf),
         method=method,
         units=units,
         up=up,

@@ -14,6 +14,11 @@ _INPUT_OPTIONS = [
     click.option("--person", type=int, metavar="N", help="Only the N-th person (from 0)."),
     click.option("--xyc", is_flag=True, help="The third number of a joint is a confidence."),
     click.option(
+        "--rotations",
+        is_flag=True,
+        help="An .npy file holds SMPL-family axis-angle vectors, not positions.",
+    ),
+    click.option(
         "--body-model",
         type=click.Path(),
         metavar="FILE",
@@ -56,11 +61,12 @@ def stated_input(
     key: str | None,
     person: int | None,
     xyc: bool,
+    rotations: bool,
     body_model: str | None,
     asf: str | None,
 ) -> Input:
     """Collects what the user said about an input."""
-    read = ReadOptions(key=key, body_model=body_model, asf=asf)
+    read = ReadOptions(key=key, rotations=rotations, body_model=body_model, asf=asf)
     return Input(source, person=person, xyc=xyc, read=read)
 
 

@@ -30,12 +30,14 @@ class ReadOptions:
       key: which array of the file holds the poses (`.npz`, `.h5`, COCO variants, pickled dicts).
       n_joints: the joint count that is expected, where the source format is known: it tells flat
         rows of J * 3 numbers apart from J * 2.
+      rotations: an `.npy` file holds axis-angle vectors of an SMPL-family body, not positions.
       body_model: the user's own SMPL-family model file, for exact joints from parameters.
       asf: the `.asf` skeleton of an `.amc` file.
     """
 
     key: str | None = None
     n_joints: int | None = None
+    rotations: bool = False
     body_model: str | os.PathLike | None = None
     asf: str | os.PathLike | None = None
 
@@ -153,47 +155,64 @@ def _read_c3d(file: Path, options: ReadOptions) -> PoseData:
 
 
 def _read_npy(file: Path, options: ReadOptions) -> PoseData:
-    return _from("arrays", "read_npy")(_by_path(file), n_joints=options.n_joints)
+    if not options.rotations:
+        return _from("arrays", "read_npy")(_by_path(file), n_joints=options.n_joints)
+    from dataset_adapters.containers.npy import NpyFile
+
+    with NpyFile(_by_path(file)) as array:
+        return _from("smpl_parameters", "poses_from_pose_vectors")(
+            file, array.read(), body_model=options.body_model
+        )
 
 
 def _read_npz(file: Path, options: ReadOptions) -> PoseData:
-    from dataset_adapters.containers.npy import open_npz
+    from dataset_adapters.containers.npz import open_npz
 
-    if options.key is None:
-        archive = open_npz(_by_path(file))
-        if _from("smpl_parameters", "matches")(archive):
+    with open_npz(_by_path(file)) as archive:
+        if options.key is None and _from("smpl_parameters", "matches")(archive):
             return _from("smpl_parameters", "poses_from_parameters")(
                 file, archive, body_model=options.body_model
             )
-    return _from("arrays", "read_npz")(_by_path(file), key=options.key, n_joints=options.n_joints)
+        if options.key is None and len(archive) == 1:
+            (key,) = archive
+            try:
+                archive.header(key)
+            except FileError:  # Python objects: results of SMPL regressors are stored so.
+                return _read_objects(file, key, options)
+    return _from("arrays", "read_npz")(file, key=options.key, n_joints=options.n_joints)
+
+
+def _read_objects(file: Path, key: str, options: ReadOptions) -> PoseData:
+    """An `.npz` that holds one pickled result, as regressors of SMPL parameters write it."""
+    from dataset_adapters.containers.safe_pickle import load_object_npz
+
+    return _from_tree(file, load_object_npz(file, key), options)
 
 
 def _read_pickle(file: Path, options: ReadOptions) -> PoseData:
     from dataset_adapters.containers.safe_pickle import load_pickle
 
-    content = load_pickle(file, _read_bytes(file))
-    if isinstance(content, dict):
-        arrays = {
-            k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, np.ndarray)
-        }
-        if options.key is None and _from("smpl_parameters", "matches")(arrays):
-            return _from("smpl_parameters", "poses_from_parameters")(
-                file, arrays, body_model=options.body_model
-            )
-        if options.key in arrays:
-            return _from("arrays", "poses_from_array")(
-                file, arrays[options.key], n_joints=options.n_joints
-            )
-        shapes = ", ".join(f"{k} {v.shape}" for k, v in list(arrays.items())[:12]) or "no arrays"
-        raise FileError(
-            file,
-            f"a pickled dict without SMPL parameters: name the pose array with "
-            f"--key. Found {shapes}",
+    return _from_tree(file, load_pickle(file, _read_bytes(file)), options)
+
+
+def _from_tree(file: Path, content: object, options: ReadOptions) -> PoseData:
+    """Poses from what a pickle held: SMPL parameters of people, or an array named by `--key`."""
+    if options.key is None and _from("smpl_parameters", "parameter_sets")(content):
+        return _from("smpl_parameters", "poses_of_people")(
+            file, content, body_model=options.body_model
         )
-    if isinstance(content, np.ndarray):
+    if isinstance(content, dict) and options.key in content:
+        content = content[options.key]
+    if isinstance(content, np.ndarray) and not content.dtype.hasobject:
         return _from("arrays", "poses_from_array")(file, content, n_joints=options.n_joints)
+    held = type(content).__name__
+    if isinstance(content, dict):
+        shapes = [f"{k} {getattr(v, 'shape', type(v).__name__)}" for k, v in content.items()]
+        held = f"a dict of {', '.join(shapes[:12])}"
     raise FileError(
-        file, f"expected a pickled dict of arrays or an array, found {type(content).__name__}"
+        file,
+        f"expected a pickled array or SMPL-family parameters, found {held[:300]}; name an array of "
+        "poses with --key",
     )
 
 

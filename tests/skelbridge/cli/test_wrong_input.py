@@ -14,6 +14,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from skelbridge.posefiles import check_output
+from skeleton_defs import UserError
+
 TO_H36M = ("--from", "smpl", "--to", "h36m")
 
 
@@ -166,17 +169,25 @@ def test_2d_poses_where_3d_is_needed(skelbridge, tmp_path):
 
 @pytest.mark.parametrize(
     ("output", "fragment"),
-    [("none/out.npy", "no folder"), (".", "cannot"), ("out.gif", "must end in"), ("out", "must end in")],
-)  # fmt: skip
+    [
+        ("none/out.npy", "no folder"),
+        ("out.gif", "must end in"),
+        ("out", "must end in"),
+    ],
+)
 def test_outputs(skelbridge, folder, output, fragment):
-    if output == ".":
-        (folder / "out.npy").mkdir()
-        output = "out.npy"
-        fragment = "folder"
-        arguments = ("convert", *TO_H36M, "good.npy", "good.npy", "-o", "good.npy")
-        skelbridge.fails_with("folder", *arguments)
-        return
     skelbridge.fails_with(fragment, "convert", *TO_H36M, "good.npy", "-o", output)
+
+
+def test_a_folder_in_place_of_the_output_file(tmp_path):
+    (tmp_path / "out.npy").mkdir()
+    with pytest.raises(UserError, match="it is a folder"):
+        check_output(tmp_path / "out.npy")
+
+
+def test_several_inputs_need_a_folder(skelbridge, folder):
+    arguments = ("convert", *TO_H36M, "good.npy", "good.npy", "-o", "good.npy")
+    skelbridge.fails_with("need a folder", *arguments)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
