@@ -29,8 +29,8 @@ class PoseData:
 
     Attributes:
       positions: `(..., J, D)` with D = 2 or 3, a floating dtype, NaN where a joint is missing
-        (never zeros or -1: readers translate the file's own convention). A numpy array, or an `ArrayLike`
-        that is read in slices of its first axis (large `.npy` and `.h5` files).
+        (never zeros or -1: readers translate the file's own convention). A numpy array, or an
+        `ArrayLike` that is read in slices of its first axis (large `.npy` and `.h5` files).
       leading: what the leading axes are, e.g. `("frame",)`, `("frame", "person")` or
         `("instance",)`; empty for a single pose.
       joint_names: names as the file spells them, in file order, or None where it has none.

@@ -6,6 +6,7 @@ import gzip
 import importlib
 import io
 import os
+import re
 import sys
 import zlib
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from .data import PoseData
 #: Text of a `.gz` file grows 4 to 20 times when unpacked; a bomb grows 1000 times.
 _MAX_GZIP_RATIO = 200
 _MIN_GZIP_LIMIT = 64_000_000
+_FRAME_FILE = re.compile(r"\d+(_keypoints)?\.json$")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def read_poses(path: str | os.PathLike, options: ReadOptions | None = None, **na
     file = Path(path)
     try:
         if file.is_dir():
-            return _read_folder(file)
+            return _read_folder(file, options)
         size = file.stat().st_size
     except OSError as error:
         raise _unreadable(file, error) from None
@@ -89,11 +91,17 @@ def pose_suffix(path: str | os.PathLike) -> str:
 
 
 def is_frame_folder(path: str | os.PathLike) -> bool:
-    """Whether a folder is one clip with a file per frame (OpenPose, Panoptic)."""
-    return any(
-        name.endswith("_keypoints.json") or name.startswith("body3DScene_")
-        for name in os.listdir(path)
-    )
+    """Whether a folder is one clip with a file per frame (OpenPose, Panoptic).
+
+    Such a folder holds JSON files that are numbered, and the first of them is one frame.
+    """
+    names = [name for name in os.listdir(path) if not name.startswith(".")]
+    numbered = [name for name in names if _FRAME_FILE.search(name)]
+    if not numbered or any(not name.endswith(".json") for name in names):
+        return False
+    if any(name.endswith("_keypoints.json") or "body3DScene_" in name for name in numbered):
+        return True
+    return _from("json_dialects", "is_frame_folder")(path)
 
 
 def _unreadable(file: Path, error: OSError) -> FileError:
@@ -206,6 +214,8 @@ def _from_tree(file: Path, content: object, options: ReadOptions) -> PoseData:
     if isinstance(content, np.ndarray) and not content.dtype.hasobject:
         return _from("arrays", "poses_from_array")(file, content, n_joints=options.n_joints)
     held = type(content).__name__
+    if isinstance(content, np.ndarray):
+        held = "an array of Python objects"
     if isinstance(content, dict):
         shapes = [f"{k} {getattr(v, 'shape', type(v).__name__)}" for k, v in content.items()]
         held = f"a dict of {', '.join(shapes[:12])}"
@@ -237,20 +247,17 @@ def _read_landmark_text(file: Path, options: ReadOptions) -> PoseData:
 
 
 def _read_pose(file: Path, options: ReadOptions) -> PoseData:
-    return _from("pose_format_files", "read_pose")(_by_path(file))
+    return _from("pose_format_files", "read_pose")(_by_path(file), key=options.key)
 
 
-def _read_folder(folder: Path) -> PoseData:
-    names = os.listdir(folder)
-    if any(name.startswith("body3DScene_") for name in names):
-        return _from("panoptic", "read_panoptic_folder")(folder)
-    if any(name.endswith("_keypoints.json") for name in names):
-        return _from("openpose", "read_openpose_folder")(folder)
-    raise FileError(
-        folder,
-        "expected a folder with one JSON file per frame (OpenPose "
-        "*_keypoints.json or Panoptic body3DScene_*.json), found none",
-    )
+def _read_folder(folder: Path, options: ReadOptions) -> PoseData:
+    if not is_frame_folder(folder):
+        raise FileError(
+            folder,
+            "expected a folder with one JSON file per frame (OpenPose or Panoptic), found other "
+            "files; give a file, or convert the folder's files one by one",
+        )
+    return _from("json_dialects", "read_json_folder")(folder, key=options.key)
 
 
 def _read_stdin(options: ReadOptions) -> PoseData:
