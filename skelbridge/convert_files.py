@@ -60,6 +60,7 @@ class ConvertReport:
     Attributes:
       input, output: paths as given.
       frames: length of the first leading axis (1 for a single pose).
+      counted: what is counted: `frames`, `instances` (people in images), `poses`.
       people: poses per frame, or None where the file has no axis of people.
       affine_map: the map that was used.
       seconds: wall time.
@@ -69,6 +70,7 @@ class ConvertReport:
     input: str
     output: str
     frames: int
+    counted: str
     people: int | None
     affine_map: AffineMap
     seconds: float
@@ -80,7 +82,7 @@ class ConvertReport:
         joints = ", ".join(f"{n} {status}" for status, n in self.affine_map.status_counts.items())
         return (
             f"{self.input} -> {self.output}: {self.affine_map.source.name} -> "
-            f"{self.affine_map.target.name}, {self.frames} frames{people}, joints: {joints}, "
+            f"{self.affine_map.target.name}, {self.frames} {self.counted}{people}, joints: {joints}, "
             f"{self.seconds:.2f} s"
         )
 
@@ -132,6 +134,7 @@ def convert_file(
         input=os.fspath(path),
         output=os.fspath(output),
         frames=poses.positions.shape[0] if poses.leading else 1,
+        counted=f"{poses.leading[0] if poses.leading else 'pose'}s",
         people=poses.positions.shape[1] if "person" in poses.leading[1:] else None,
         affine_map=affine_map,
         seconds=time.perf_counter() - start,

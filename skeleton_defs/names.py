@@ -24,8 +24,12 @@ _CONTESTED = {
 
 
 def simplified(name: str) -> str:
-    """Returns a name without rig prefix, separators and case: `mixamorig:LeftArm` -> `leftarm`."""
-    return re.sub(r"[\s_.\-]+", "", _PREFIX.sub("", name.strip())).lower()
+    """Returns a name without rig prefix, separators, remarks and case.
+
+    >>> simplified("mixamorig:LeftArm"), simplified("root (pelvis)")
+    ('leftarm', 'root')
+    """
+    return re.sub(r"\([^)]*\)|[\s_.\-]+", "", _PREFIX.sub("", name.strip())).lower()
 
 
 def _sided(name: str) -> tuple[str, str] | None:

@@ -103,7 +103,8 @@ def recognise(names: Sequence[str]) -> JointMatch:
     scored, close = [], []
     for format_name in skeleton_defs.list_formats():
         skeleton = skeleton_defs.get(format_name)
-        matched = [i is not None for i in match_joints(skeleton, names)]
+        positions = match_joints(skeleton, names)
+        matched = [position is not None for position in positions]
         found = sum(matched)
         # End sites of a rig are extra to most formats and say nothing about it.
         counted = sum(
@@ -113,10 +114,9 @@ def recognise(names: Sequence[str]) -> JointMatch:
         close.append((found, -len(skeleton), format_name))
         if found >= enough:
             # Names that a format explains count first; then how few of its joints are missing, and
-            # whether it spells and orders them just so.
-            own = sum(n in skeleton.joints for n in names)
-            exact = tuple(names) == skeleton.joints
-            scored.append(((found, found - len(skeleton), own, exact), skeleton))
+            # whether they come in its order.
+            in_order = positions == list(range(len(names)))
+            scored.append(((found, found - len(skeleton), in_order), skeleton))
     if not scored:
         nearest = ", ".join(
             f"{name} ({found} of {-size} joints)"
@@ -131,6 +131,9 @@ def recognise(names: Sequence[str]) -> JointMatch:
         )
     best_score = max(score for score, _ in scored)
     best = [skeleton for score, skeleton in scored if score == best_score]
+    # A reordered or renamed copy of a format (ochuman of coco_17) says no more than the original.
+    best_names = {skeleton.name for skeleton in best}
+    best = [skeleton for skeleton in best if skeleton.variant_of not in best_names]
     short = set(skeleton_defs.format_aliases().values())
     best.sort(key=lambda s: (s.variant_of is not None, s.name not in short))
     if any(_points(s, names) != _points(best[0], names) for s in best[1:]):

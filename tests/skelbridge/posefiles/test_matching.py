@@ -80,6 +80,10 @@ def test_recognised_by_names_alone_or_told_apart(name):
     except UserError as error:
         assert name in str(error) or "fit several" in str(error)
         return
+    if match.skeleton.family != skeleton.family:
+        # The names of a reordered or re-annotated copy lead to the original.
+        assert skeleton.variant_of == match.skeleton.name
+        return
     found = [match.skeleton.point_of(j) for j in match.skeleton.joints]
     columns = match.columns if match.columns is not None else np.arange(len(skeleton))
     expected = [skeleton.point_of(skeleton.joints[c]) for c in columns]
