@@ -82,8 +82,8 @@ class ConvertReport:
         joints = ", ".join(f"{n} {status}" for status, n in self.affine_map.status_counts.items())
         return (
             f"{self.input} -> {self.output}: {self.affine_map.source.name} -> "
-            f"{self.affine_map.target.name}, {self.frames} {self.counted}{people}, joints: {joints}, "
-            f"{self.seconds:.2f} s"
+            f"{self.affine_map.target.name}, {self.frames} {self.counted}{people}, "
+            f"joints: {joints}, {self.seconds:.2f} s"
         )
 
     def to_dict(self) -> dict:

@@ -17,7 +17,7 @@ def mutations(data: bytes, count: int, seed: int = 0):
     for _ in range(count):
         damaged = bytearray(data)
         for _ in range(rng.choice([1, 1, 2, 4])):
-            # Headers break readers more often than bodies: half of the hits land in the first 2 KiB.
+            # Headers break readers more often than bodies: half of the hits land there.
             reach = min(len(damaged), 2048) if rng.random() < 0.5 else len(damaged)
             at = rng.randrange(max(reach, 1))
             size = rng.choice([1, 2, 4, 16, 64, 512])

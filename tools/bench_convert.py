@@ -64,8 +64,8 @@ def bench_startup(folder, repeats):
     """(b) `skelbridge convert` of 100 frames against `python -c "import numpy"`."""
     np.save(folder / "small.npy", np.random.default_rng(0).standard_normal((100, 24, 3)))
     floor = [sys.executable, "-c", "import numpy"]
-    convert = [shutil.which("skelbridge", path=Path(sys.executable).parent) or "skelbridge",
-               "convert", "--from", "smpl", "--to", "h36m", "small.npy", "-o", "out.npy"]  # fmt: skip
+    program = shutil.which("skelbridge", path=Path(sys.executable).parent) or "skelbridge"
+    convert = [program, *"convert --from smpl --to h36m small.npy -o out.npy".split()]
 
     def run(command):
         subprocess.run(command, cwd=folder, check=True, capture_output=True)

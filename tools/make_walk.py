@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 
-FPS, SECONDS, STRIDE_HZ, RADIUS_M = 30, 6, 0.9, 1.2
+FPS, SECONDS, STRIDE_HZ, RADIUS_M = 30, 6, 0.9, 0.5
 # SMPL joint numbers.
 L_HIP, R_HIP, SPINE1, L_KNEE, R_KNEE, L_ANKLE, R_ANKLE = 1, 2, 3, 4, 5, 7, 8
 L_SHOULDER, R_SHOULDER, L_ELBOW, R_ELBOW = 16, 17, 18, 19
@@ -37,7 +37,10 @@ def walking_poses(times):
 
 def main():
     """Writes the file named on the command line."""
-    from dataset_adapters.body_models.rotations import matrix_from_axis_angle, axis_angle_from_matrix
+    from dataset_adapters.body_models.rotations import (
+        axis_angle_from_matrix,
+        matrix_from_axis_angle,
+    )
 
     times = np.arange(FPS * SECONDS) / FPS
     poses = walking_poses(times)
@@ -47,9 +50,7 @@ def main():
     poses[:, 0] = axis_angle_from_matrix(turn @ upright)
     bob = 0.02 * np.cos(4 * np.pi * STRIDE_HZ * times)
     # The body faces -y after `upright`; on a circle it moves along the tangent.
-    trans = np.stack(
-        [-RADIUS_M * np.cos(heading), -RADIUS_M * np.sin(heading), 1.15 + bob], axis=1
-    )
+    trans = np.stack([-RADIUS_M * np.cos(heading), -RADIUS_M * np.sin(heading), 1.15 + bob], axis=1)
     np.savez(
         sys.argv[1],
         poses=poses.reshape(len(times), 72),

@@ -170,6 +170,12 @@ def test_bare_numbers(n_columns, n_joints, shape):
     assert bool(poses.notes) == (n_joints is None)
 
 
+def test_array_that_pandas_wrote():
+    for text in (",0,1,2,3,4,5\n0,1,2,3,4,5,6\n1,7,8,9,10,11,12\n", f"0,1,2,3,4,5\n{VALUES}"):
+        for n_joints in (None, 2):
+            assert_same(read_text(text, n_joints=n_joints).positions, TWO_FRAMES)
+
+
 def test_bare_numbers_after_a_frame_number():
     poses = read_text("7,1,2,3,4,5,6\n8,7,8,9,10,11,12\n", n_joints=2)
     assert_same(poses.positions, TWO_FRAMES)
@@ -334,7 +340,7 @@ def test_vicon_markers_are_those_of_another_trial_of_the_same_person(samples):
         ("joint,x,y,x\n", "column 'x' is there twice"),
         ("frame,joint,x,y\n0,a,1,2\n0,a,3,4\n", r"row 2 after the header repeats \(0, 'a'\)"),
         ("frame,x,y\n0,1,2\n0,3,4\n1,5,6\n", "expected a column joint"),
-        ("1,2,3,4,5\n", "found 5 columns without a header"),
+        ("1,2,3,4,5\n", "found 5 columns without names"),
         ("a_x,a_y\n\0\0,2\n", "found binary data"),
         (DEEPLABCUT.replace("0.7", "high"), "line 5: expected a number in column 'net_nose_likeli"),
     ],
