@@ -40,7 +40,7 @@ def test_packages_import_downwards_only(package):
             if level == 0 and top in ALLOWED:
                 assert top in ALLOWED[package], f"{file} imports {module}"
             if package == "skeleton_defs" and level == 0:
-                standard = top in sys.stdlib_module_names or top in {"numpy", "tomli"}
+                standard = top in sys.stdlib_module_names or top in {"numpy", "tomli", "tomllib"}
                 assert standard or top == "skeleton_defs", f"{file} imports {module}"
             if package != "skelbridge":
                 assert top not in {"tensorflow", "keras", "torch", "jax"}, f"{file}: {module}"

@@ -185,6 +185,11 @@ def test_a_folder_in_place_of_the_output_file(tmp_path):
         check_output(tmp_path / "out.npy")
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc here")
+def test_a_folder_that_nobody_may_write_to(skelbridge, folder):
+    skelbridge.fails_with("cannot be written", "convert", *TO_H36M, "good.npy", "-o", "/proc/o.npy")
+
+
 def test_several_inputs_need_a_folder(skelbridge, folder):
     arguments = ("convert", *TO_H36M, "good.npy", "good.npy", "-o", "good.npy")
     skelbridge.fails_with("need a folder", *arguments)
