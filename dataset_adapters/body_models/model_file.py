@@ -87,7 +87,7 @@ def _is_zip(path) -> bool:
         with Path(path).open("rb") as file:
             return file.read(2) == b"PK"
     except OSError as error:
-        raise FileError(path, f"cannot be read: {error.strerror}") from None
+        raise FileError.unreadable(path, error) from None
 
 
 def _body_model(path, arrays: Mapping) -> BodyModel:

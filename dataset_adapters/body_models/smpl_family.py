@@ -18,8 +18,7 @@ import numpy as np
 
 import skeleton_defs
 
-#: Joints that the three models share: pelvis to wrists.
-N_BODY_JOINTS = 22
+from ..containers.kinematics import place_joints
 
 
 @dataclass(frozen=True)
@@ -124,24 +123,16 @@ def joint_positions(
     Args:
       rotations: `(..., J, 3, 3)` local rotations.
       rest_joints: `(J, 3)` or `(..., J, 3)` in metres.
-      parents: index of each joint's parent, smaller than the joint's own; -1 for the root.
+      parents: index of each joint's parent, -1 for the root.
       translation: `(..., 3)` in metres.
 
     Returns:
       `(..., J, 3)` in metres.
     """
-    turned = np.empty_like(rotations)
-    positions = np.empty(rotations.shape[:-1], rotations.dtype)
-    for joint, parent in enumerate(parents):
-        rest = rest_joints[..., joint, :]
-        if parent < 0:
-            turned[..., joint, :, :] = rotations[..., joint, :, :]
-            positions[..., joint, :] = rest
-        else:
-            bone = (rest - rest_joints[..., parent, :])[..., None]
-            turned[..., joint, :, :] = turned[..., parent, :, :] @ rotations[..., joint, :, :]
-            offset = (turned[..., parent, :, :] @ bone)[..., 0]
-            positions[..., joint, :] = positions[..., parent, :] + offset
+    is_root = np.array(parents) < 0
+    bones = rest_joints - np.where(is_root[:, None], 0.0, rest_joints[..., list(parents), :])
+    steps = np.broadcast_to(bones, (*rotations.shape[:-2], 3))
+    positions = place_joints(parents, rotations, steps)
     if translation is not None:
         positions += translation[..., None, :]
     return positions

@@ -71,7 +71,7 @@ def parse_c3d(path: str | os.PathLike) -> C3d:
             layout = read_layout(path, file, os.fstat(file.fileno()).st_size)
             positions = _read_points(path, file, layout)
     except OSError as error:
-        raise FileError(path, f"cannot be read: {error.strerror or error}") from None
+        raise FileError.unreadable(path, error) from None
     notes = layout.notes
     at_origin = (positions == 0).all(axis=-1)
     at_origin &= ~at_origin.all(axis=0)

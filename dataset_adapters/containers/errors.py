@@ -20,5 +20,10 @@ class FileError(UserError):
         self.problem = problem
         super().__init__(f"{self.path}: {problem}")
 
+    @classmethod
+    def unreadable(cls, path: str | os.PathLike, error: OSError) -> FileError:
+        """Return what to raise where the system refuses to open or read a file."""
+        return cls(path, f"cannot be read: {error.strerror or error}")
+
     def __reduce__(self):
         return type(self), (self.path, self.problem)

@@ -119,6 +119,28 @@ def accumulate_steps(parents: Sequence[int], steps: np.ndarray) -> np.ndarray:
     return positions
 
 
+def place_joints(parents: Sequence[int], local: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Pose a tree of joints.
+
+    A joint whose rotation is NaN is placed still; all joints below it become NaN.
+
+    Args:
+      parents: `J` indices, -1 for a root.
+      local: `(..., J, 3, 3)` rotations relative to the parent.
+      steps: `(..., J, 3)` from the parent to each joint in the parent's axes (a root: from the
+        origin in world axes).
+
+    Returns:
+      `(..., J, 3)` world positions.
+    """
+    world = accumulate_rotations(parents, local)
+    children = np.flatnonzero(np.array(parents) >= 0)
+    rotations = world[..., np.array(parents)[children], :, :]
+    turned = np.array(steps, dtype=np.float64)
+    turned[..., children, :] = rotate(rotations, turned[..., children, :])
+    return accumulate_steps(parents, turned)
+
+
 def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Apply `(..., 3, 3)` rotations to `(..., 3)` vectors; leading axes broadcast."""
     return (rotations @ vectors[..., None])[..., 0]

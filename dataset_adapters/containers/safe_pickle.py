@@ -13,11 +13,11 @@ import re
 import struct
 import zipfile
 import zlib
-from pathlib import Path
 
 import numpy as np
 
 from .errors import FileError
+from .file_bytes import read_bytes
 from .pickle_machine import PickleMachine
 from .pickle_shells import RefusedError, SparseMatrix, StandIn, Walk
 
@@ -54,7 +54,7 @@ def load_pickle(
     if encoding not in _ENCODINGS:
         raise ValueError(f"encoding must be one of {_ENCODINGS}. Received {encoding!r}")
     if data is None:
-        data = _read_bytes(path)
+        data = read_bytes(path)
     machine = PickleMachine(data, encoding)
     try:
         value = machine.run()
@@ -84,7 +84,7 @@ def load_object_npy(path: str | os.PathLike, data: bytes | None = None) -> np.nd
       FileError: as `load_pickle`, and where the header is not that of an object array.
     """
     if data is None:
-        data = _read_bytes(path)
+        data = read_bytes(path)
     major = data[6] if data[:6] == b"\x93NUMPY" and len(data) > 10 else 0
     start = 10 if major == 1 else 12
     end = start + int.from_bytes(data[8:start], "little")
@@ -122,10 +122,3 @@ def load_object_npz(path: str | os.PathLike, key: str) -> np.ndarray:
     except (NotImplementedError, RuntimeError, OSError) as error:
         raise FileError(path, f"member {key!r} cannot be read: {error}") from None
     return load_object_npy(path, data)
-
-
-def _read_bytes(path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise FileError(path, f"cannot be read: {error.strerror}") from None

@@ -15,10 +15,10 @@ import numpy as np
 
 from dataset_adapters.containers.errors import FileError
 from dataset_adapters.containers.file_text import decode_text, quote
+from dataset_adapters.containers.text_numbers import read_number
 from dataset_adapters.containers.trc_header import (
     Columns,
     find_names_line,
-    is_number,
     number_columns,
     positive_number,
     read_header,
@@ -120,7 +120,7 @@ def _find_rows(path, lines: list[bytes], start: int, separator: bytes) -> list[t
         for number, line in enumerate(lines[start:], start + 1)
         if line.strip(b" " + separator)
     ]
-    if rows and not is_number(rows[0][1].split(separator, 1)[0]):
+    if rows and read_number(rows[0][1].split(separator, 1)[0]) is None:
         del rows[0]  # X1 Y1 Z1 ...
     if not rows:
         raise FileError(path, "expected a row of positions per frame, found none; export it again")
@@ -187,16 +187,14 @@ def _read_cells(path, line_number: int, cells: list[bytes], columns: Columns) ->
     values = []
     for column, cell in enumerate(cells):
         text = cell.strip()
-        if text.lower() in MISSING_CELLS:
-            values.append(np.nan)
-        elif is_number(text):
-            values.append(float(text))
-        else:
+        value = np.nan if text.lower() in MISSING_CELLS else read_number(text)
+        if value is None:
             raise FileError(
                 path,
                 f"line {line_number} must hold numbers, found {quote(text)} as "
                 f"{columns.describe(column)}; correct or empty that cell",
             )
+        values.append(value)
     return values
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dataset_adapters.containers.errors import FileError
 from dataset_adapters.containers.file_text import decode_text, quote
+from dataset_adapters.containers.text_numbers import read_number
 
 _SEPARATORS = (b"\t", b",", b";")
 _HEADER_LINES = 20
@@ -107,21 +108,10 @@ def number_columns(path, rows, separator: bytes) -> Columns:
     )
 
 
-def is_number(cell: bytes) -> bool:
-    """Whether a cell is a number, NaN and infinity among them."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return b"_" not in cell
-
-
 def positive_number(cell: bytes | None) -> float | None:
     """Returns a finite number above zero, or None where the cell holds none."""
-    if cell is None or not is_number(cell):
-        return None
-    value = float(cell)
-    return value if 0 < value < float("inf") else None
+    value = None if cell is None else read_number(cell)
+    return value if value is not None and 0 < value < float("inf") else None
 
 
 def whole_number(cell: bytes | None) -> int | None:

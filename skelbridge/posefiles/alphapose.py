@@ -18,9 +18,9 @@ import numpy as np
 
 from dataset_adapters.containers.errors import FileError
 from skelbridge.posefiles.data import PoseData
-from skelbridge.posefiles.instances import Instances, instances_of
+from skelbridge.posefiles.instances import Instances, instances_of, require_pixels
 from skelbridge.posefiles.json_text import found, number_array
-from skelbridge.posefiles.json_values import column, number_lists, shortest
+from skelbridge.posefiles.json_values import columns, number_lists, shortest
 from skeleton_defs.errors import UserError
 
 SKELETONS = {17: "coco_17", 26: "halpe_26", 136: "halpe_136"}
@@ -143,18 +143,13 @@ def _flattened(path, document: Any) -> tuple[list, list[str], str]:
 def _pose_data(joints: np.ndarray, records: list[dict], skeletons: dict[int, str]) -> PoseData:
     positions = joints[..., :2].copy()
     positions[(joints == 0).all(axis=-1)] = np.nan
-    extras = {}
-    for key in ("image_id", *PER_PERSON):
-        values = column(records, key)
-        if values is not None:
-            extras[key] = values
     return PoseData(
         positions=positions,
         confidence=joints[..., 2].copy(),
         leading=("instance",),
         skeleton=skeletons.get(joints.shape[1]),
         units="px",
-        extras=extras,
+        extras=columns(records, ("image_id", *PER_PERSON)),
     )
 
 
@@ -171,31 +166,24 @@ def write_alphapose(path: str | os.PathLike, poses: PoseData) -> None:
     Raises:
       UserError: if the poses are 3D or infinite.
     """
-    if poses.n_dims != 2:
-        raise UserError(
-            "AlphaPose keypoints are 2D, in pixels. Received 3D poses; write .json, .npz or .csv"
-        )
+    require_pixels(poses, "AlphaPose")
     instances = instances_of(poses)
     present, positions = instances.present, shortest(instances.positions)
     if np.isinf(positions).any():
         raise UserError("AlphaPose keypoints must be finite. Received infinite positions")
-    confidence = np.ones(present.shape)
-    if instances.confidence is not None:
-        confidence = shortest(instances.confidence)
-        confidence = np.where(np.isfinite(confidence), confidence, 1)
-    joints = np.concatenate([positions, confidence[..., None]], axis=-1)
+    joints = np.concatenate([positions, shortest(instances.scores)[..., None]], axis=-1)
     joints[~present] = 0
     mean = joints[..., 2].sum(axis=1) / np.maximum(present.sum(axis=1), 1)
-    columns = {"score": mean.tolist()}
-    for key, written in (("score", "score"), ("box", "box"), ("idx", "idx"), ("track_id", "idx")):
+    written = {"score": mean.tolist()}
+    for key, name in (("score", "score"), ("box", "box"), ("idx", "idx"), ("track_id", "idx")):
         values = instances.extras.get(key)
         if values is not None and values.dtype.kind in "iuf" and np.isfinite(values).all():
-            columns[written] = number_lists(values)
+            written[name] = number_lists(values)
     names = _image_names(instances)
     records = []
     for i, keypoints in enumerate(joints.reshape(len(joints), -1).tolist()):
         record = {"image_id": names[i], "category_id": 1, "keypoints": keypoints}
-        records.append(record | {key: values[i] for key, values in columns.items()})
+        records.append(record | {key: values[i] for key, values in written.items()})
     Path(path).write_text(json.dumps(records, allow_nan=False), encoding="utf-8")
 
 

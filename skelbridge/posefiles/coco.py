@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from dataset_adapters.containers.errors import FileError
+from dataset_adapters.containers.file_text import list_names, printable
 from skelbridge.posefiles.coco_file import CocoFile
 from skelbridge.posefiles.coco_writing import write_coco
 from skelbridge.posefiles.data import PoseData
 from skelbridge.posefiles.json_text import number_array
-from skelbridge.posefiles.json_values import column, joint_names, printable
+from skelbridge.posefiles.json_values import columns, joint_names
 
 __all__ = ["matches", "parse", "write_coco"]
 
@@ -178,11 +179,10 @@ def _nothing_read(file: CocoFile, array: str) -> str:
     lists = {k: None for _, a in file.annotations for k, v in a.items() if isinstance(v, list)}
     if array in lists or array == "wholebody":
         return f"expected labelled joints, found none in '{printable(array)}' of any annotation"
-    names = ", ".join(printable(k) for k in list(lists)[:12]) or "none"
     remedy = " (choose one with --key)" if any(_holds_keypoints(k) for k in lists) else ""
     return (
         f"expected {file.kind} with a list '{printable(array)}', found {len(file.annotations)} "
-        f"{file.kind} without; lists that they hold: {names}{remedy}"
+        f"{file.kind} without; lists that they hold: {list_names(lists)}{remedy}"
     )
 
 
@@ -206,11 +206,7 @@ def _pose_data(file: CocoFile, array: str, annotations: list[dict], joints: np.n
     elif file.is_results and joints.shape[1] == 17 and array == "keypoints":
         skeleton = "coco_17"
         notes.append("results do not name their joints: 17 keypoints are read as coco_17")
-    extras: dict[str, Any] = {key: file.header[key] for key in PER_FILE if file.header.get(key)}
-    for key in PER_INSTANCE:
-        values = column(annotations, key)
-        if values is not None:
-            extras[key] = values
+    per_file = {key: file.header[key] for key in PER_FILE if file.header.get(key)}
     return PoseData(
         positions=positions,
         confidence=joints[..., -1].copy(),
@@ -218,7 +214,7 @@ def _pose_data(file: CocoFile, array: str, annotations: list[dict], joints: np.n
         joint_names=names,
         skeleton=skeleton,
         units="px" if positions.shape[-1] == 2 else None,
-        extras=extras,
+        extras=per_file | columns(annotations, PER_INSTANCE),
         notes=tuple(notes),
     )
 
@@ -254,10 +250,10 @@ def _notes(file: CocoFile, array: str, annotations: list[dict]) -> list[str]:
     first = annotations[0]
     used = WHOLEBODY.keys() if array == "wholebody" else {array}
     others = [
-        printable(name)
+        name
         for name, value in first.items()
         if isinstance(value, list) and name not in used and _holds_keypoints(name)
     ]
     if others:
-        notes.append(f"the {file.kind} also hold {', '.join(others[:8])} (choose with --key)")
+        notes.append(f"the {file.kind} also hold {list_names(others, most=8)} (choose with --key)")
     return notes

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dataset_adapters.containers.errors import FileError
+from dataset_adapters.containers.file_text import list_names, printable
 from skelbridge.posefiles.json_text import found
-from skelbridge.posefiles.json_values import printable
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,7 @@ class CocoFile:
             names = {self.category_name(a): None for _, a in self.annotations}
             raise FileError(
                 self.path,
-                f"expected {self.kind} of category {name!a}, found those of: "
-                f"{', '.join(list(names)[:12]) or 'none'}",
+                f"expected {self.kind} of category {name!a}, found those of: {list_names(names)}",
             )
         return replace(self, annotations=kept)
 

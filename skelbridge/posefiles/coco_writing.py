@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from skelbridge.posefiles.data import PoseData
-from skelbridge.posefiles.instances import Instances, instances_of
+from skelbridge.posefiles.instances import Instances, instances_of, require_pixels
 from skelbridge.posefiles.json_values import jsonable_extras, number_lists, shortest
 from skeleton_defs.errors import UserError
 
@@ -41,10 +41,7 @@ def write_coco(path: str | os.PathLike, poses: PoseData, *, style: str = "ground
     """
     if style not in STYLES:
         raise UserError(f"COCO style must be one of {', '.join(STYLES)}. Received '{style}'")
-    if poses.n_dims != 2:
-        raise UserError(
-            "COCO keypoints are 2D, in pixels. Received 3D poses; write .json, .npz or .csv"
-        )
+    require_pixels(poses, "COCO")
     instances = instances_of(poses)
     if (np.abs(instances.positions) > _MAX_PIXELS).any():
         raise UserError(
@@ -101,11 +98,7 @@ def _categories(poses: PoseData) -> list[dict]:
 
 
 def _results(instances: Instances, image_ids: list) -> list[dict]:
-    confidence = instances.confidence
-    if confidence is None:
-        confidence = np.ones(instances.positions.shape[:2])
-    confidence = np.where(np.isfinite(confidence), confidence, 1)
-    present = instances.present
+    present, confidence = instances.present, instances.scores
     counts = np.maximum(present.sum(axis=1), 1)
     mean = np.where(present, confidence, 0).sum(axis=1) / counts
     score = _extra(instances, "score", mean)

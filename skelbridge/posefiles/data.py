@@ -12,6 +12,13 @@ from skeleton_defs.errors import UserError
 #: How many of each unit make a metre.
 UNITS_PER_METRE = {"mm": 1000.0, "cm": 100.0, "m": 1.0}
 
+#: How files spell these units, in lower case.
+UNIT_SPELLINGS = {
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), "mm"),
+    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), "cm"),
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), "m"),
+}
+
 
 @runtime_checkable
 class ArrayLike(Protocol):

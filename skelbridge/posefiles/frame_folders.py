@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from dataset_adapters.containers.errors import FileError
+from dataset_adapters.containers.file_bytes import read_bytes
+from dataset_adapters.containers.file_text import list_names
 from skelbridge.posefiles.json_text import MAX_FILL_RATIO, check_fill, load_json
 
 _LAST_NUMBER = re.compile(r"(.*?)(\d{1,18})(\D*)", re.DOTALL)
@@ -33,6 +35,11 @@ class FramePeople:
     joints: list[np.ndarray | None]
     ids: list[int | None]
     extras: dict[str, list[np.ndarray | None]] = field(default_factory=dict)
+
+
+def person_id(value: Any) -> int | None:
+    """Returns a person's id as it fits an array of ids, None for what is none."""
+    return value if type(value) is int and 0 <= value < 2**63 else None
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,9 @@ def read_frame_folder(
     numbered, skipped = _numbered_files(Path(folder))
     notes = []
     if skipped:
-        notes.append(f"files without a frame number in their names are left out: {_some(skipped)}")
+        notes.append(
+            f"files without a frame number in their names are left out: {_quoted(skipped)}"
+        )
     numbers = np.array(sorted(numbered), dtype=np.int64)
     steps = np.diff(numbers)
     if len(steps) and steps.min() != steps.max():
@@ -93,7 +102,7 @@ def read_frame_folder(
     frames = []
     for number in numbers.tolist():
         file = numbered.get(number)
-        frames.append(read_frame(file, load_json(file, _content(file))) if file else None)
+        frames.append(read_frame(file, load_json(file, read_bytes(file))) if file else None)
     return frames, numbers, notes
 
 
@@ -101,7 +110,7 @@ def first_document(folder: str | os.PathLike) -> tuple[Path, Any]:
     """Returns the file of the first frame and its parsed document, to tell formats apart."""
     numbered, _ = _numbered_files(Path(folder))
     file = numbered[min(numbered)]
-    return file, load_json(file, _content(file))
+    return file, load_json(file, read_bytes(file))
 
 
 def _numbered_files(folder: Path) -> tuple[dict[int, Path], list[str]]:
@@ -130,7 +139,7 @@ def _numbered_files(folder: Path) -> tuple[dict[int, Path], list[str]]:
             folder, "expected one JSON file per frame (<clip>_<number>_keypoints.json), found none"
         )
     if len(clips) > 1:
-        names = _some([f"{start}<number>{end}.json" for start, end in clips])
+        names = _quoted(f"{start}<number>{end}.json" for start, end in clips)
         raise FileError(
             folder,
             f"expected the frames of one clip, found {len(clips)}: {names}; give each clip "
@@ -139,15 +148,8 @@ def _numbered_files(folder: Path) -> tuple[dict[int, Path], list[str]]:
     return numbered, skipped
 
 
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise FileError(file, f"cannot be read: {error.strerror}") from None
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(ascii(name) for name in names[:4]) + (", ..." if len(names) > 4 else "")
+def _quoted(names: Iterable[str]) -> str:
+    return list_names(map(ascii, names), most=4)
 
 
 def stack_people(path: str | os.PathLike, frames: list[FramePeople | None]) -> Stacked:

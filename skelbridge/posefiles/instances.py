@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skelbridge.posefiles.data import PoseData
+from skeleton_defs.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,13 @@ class Instances:
         """`(N, J)`: whether all coordinates of a joint are there."""
         return ~np.isnan(self.positions).any(axis=-1)
 
+    @property
+    def scores(self) -> np.ndarray:
+        """`(N, J)`: the confidence, 1 where none is known."""
+        if self.confidence is None:
+            return np.ones(self.positions.shape[:2])
+        return np.where(np.isfinite(self.confidence), self.confidence, 1)
+
     def where(self, chosen: np.ndarray) -> Instances:
         """Returns a selection of the instances (a mask or indices); frames keep their numbers."""
         return Instances(
@@ -43,6 +51,15 @@ class Instances:
             n_frames=self.n_frames,
             person=self.person[chosen],
             extras={key: values[chosen] for key, values in self.extras.items()},
+        )
+
+
+def require_pixels(poses: PoseData, format_name: str) -> None:
+    """Raises `UserError` where poses are not for a format that holds 2D keypoints only."""
+    if poses.n_dims != 2:
+        raise UserError(
+            f"{format_name} keypoints are 2D, in pixels. Received 3D poses; write .json, .npz or "
+            ".csv"
         )
 
 

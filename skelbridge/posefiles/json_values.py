@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from dataset_adapters.containers.errors import FileError
+from dataset_adapters.containers.file_text import printable
 from skelbridge.posefiles.json_text import number_array
 
 #: A numpy text array gives every entry the room of the longest one; longer texts stay a list.
@@ -15,11 +17,6 @@ MAX_TEXT_LENGTH = 256
 
 #: Deeper than any extras a pose file carries; ends the recursion on hostile input.
 _MAX_DEPTH = 32
-
-
-def printable(text: str) -> str:
-    """Returns a name of the file fit for one-line messages: `?` for what does not print."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def joint_names(value: Any, count: int) -> tuple[str, ...] | None:
@@ -53,6 +50,12 @@ def column(records: list[dict], key: str) -> np.ndarray | list | None:
         except FileError:  # ragged, or not only numbers: worth carrying as it is
             return values
     return values
+
+
+def columns(records: list[dict], keys: Iterable[str]) -> dict[str, np.ndarray | list]:
+    """Collects the `column` of every key that some record has."""
+    found = {key: column(records, key) for key in keys}
+    return {key: values for key, values in found.items() if values is not None}
 
 
 def shortest(array: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataset_adapters.containers.file_text import quote
+from dataset_adapters.containers.file_text import number_repeats
 
 
 def names_from_labels(labels: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -20,20 +20,4 @@ def names_from_labels(labels: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[s
         label.removeprefix(prefix) or f"unlabelled_{index + 1}"
         for index, label in enumerate(labels)
     ]
-    seen, spelled = set(), set(names)
-    repeats: dict[str, int] = {}
-    for index, name in enumerate(names):
-        if name in seen:
-            number = repeats.get(name, 1) + 1
-            while f"{name}#{number}" in spelled:
-                number += 1
-            repeats[name] = number
-            names[index] = f"{name}#{number}"
-        seen.add(name)
-    if not repeats:
-        return tuple(names), ()
-    name = next(iter(repeats))
-    shown = quote(name) + (", ..." if len(repeats) > 1 else "")
-    return tuple(names), (
-        f"names come more than once ({shown}); the others are numbered ({quote(name + '#2')})",
-    )
+    return number_repeats(names)

@@ -16,18 +16,12 @@ from dataset_adapters.containers.trc import Trc, parse_trc
 from skeleton_defs.errors import UserError
 
 from .array_shapes import row_chunks
-from .data import PoseData
+from .data import UNIT_SPELLINGS, UNITS_PER_METRE, PoseData
 from .marker_labels import names_from_labels
 
 #: Written where the frame rate or the unit is unknown: a TRC file must state both.
 DEFAULT_FPS = 30.0
 DEFAULT_UNITS = "mm"
-_UNIT_NAMES = {
-    "mm": ("mm", "millimeter", "millimeters", "millimetre", "millimetres"),
-    "cm": ("cm", "centimeter", "centimeters", "centimetre", "centimetres"),
-    "m": ("m", "meter", "meters", "metre", "metres"),
-}
-_UNITS = {name: unit for unit, names in _UNIT_NAMES.items() for name in names}
 _INCH_NAMES = ("in", "inch", "inches")
 _MM_PER_INCH = 25.4
 _UP = {"+Y": "y", "+Z": "z"}
@@ -135,7 +129,7 @@ def write_trc(path: str | os.PathLike, poses: PoseData) -> tuple[str, ...]:
     if not fps or not 0 < fps < math.inf:
         fps = DEFAULT_FPS
         notes.append(f"the frame rate is unknown: {fps:g} per second is written")
-    if units not in _UNITS:
+    if units not in UNITS_PER_METRE:
         notes.append(f"the length unit is {units or 'unknown'}: {DEFAULT_UNITS} is written")
         units = DEFAULT_UNITS
     if names is None:
@@ -225,9 +219,9 @@ def _known_units(positions: np.ndarray, spelled: str | None):
     name = (spelled or "").strip().lower()
     if name in _INCH_NAMES:
         return positions * _MM_PER_INCH, "mm", ("positions in inches are turned into mm",)
-    if name and name not in _UNITS:
+    if name and name not in UNIT_SPELLINGS:
         return positions, None, (f"the unit {quote(spelled)} is none of mm, cm, m; not used",)
-    return positions, _UNITS.get(name), ()
+    return positions, UNIT_SPELLINGS.get(name), ()
 
 
 def _frame_rate(trc: Trc) -> tuple[float | None, tuple[str, ...]]:

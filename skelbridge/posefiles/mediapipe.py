@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from dataset_adapters.containers.errors import FileError
+from dataset_adapters.containers.file_text import list_names, printable
 from skelbridge.posefiles.data import PoseData
 from skelbridge.posefiles.frame_folders import FramePeople, Stacked, stack_people
 from skelbridge.posefiles.json_text import found, number, number_array
-from skelbridge.posefiles.json_values import printable
 from skelbridge.posefiles.landmark_text import landmark_groups
 
 #: Where results keep metric landmarks, and those in the image; the first that is there counts.
@@ -106,8 +106,7 @@ def parse_landmark_text(path: str | os.PathLike, data: bytes) -> PoseData:
     groups = landmark_groups(path, data)
     document = {name: rows[0] if len(rows) == 1 else rows for name, rows in groups.items()}
     if not any(document.get(key) for key in (*WORLD_KEYS, *IMAGE_KEYS)):
-        names = ", ".join(groups) or "none"
-        raise FileError(path, f"expected pose_landmarks, found landmarks of: {names}")
+        raise FileError(path, f"expected pose_landmarks, found landmarks of: {list_names(groups)}")
     return parse(path, document)
 
 
@@ -120,8 +119,9 @@ def _choose(path, frames: list, key: str | None) -> tuple[str | None, str | None
                 here.update((name, True) for name, value in result.items() if value)
     if key is not None:
         if key not in here:
-            keys = ", ".join(printable(name) for name in list(here)[:12])
-            raise FileError(path, f"expected landmarks under {key!a}, found the keys: {keys}")
+            raise FileError(
+                path, f"expected landmarks under {key!a}, found the keys: {list_names(here)}"
+            )
         return key, None
     world = next((name for name in WORLD_KEYS if name in here), None)
     image = next((name for name in IMAGE_KEYS if name in here), None)
@@ -204,9 +204,7 @@ class _Reading:
 def _left_out(frames: list, read: set) -> list[str]:
     first = next((frame for frame in frames if isinstance(frame, dict) and frame), {})
     others = [name for name, value in first.items() if name not in read and _has_landmarks(value)]
-    if not others:
-        return []
-    return [f"left out: {', '.join(map(printable, others[:8]))}"]
+    return [f"left out: {list_names(others, most=8)}"] if others else []
 
 
 def _has_landmarks(value: Any) -> bool:

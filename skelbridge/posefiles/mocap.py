@@ -12,6 +12,7 @@ import numpy as np
 from dataset_adapters.containers.acclaim import Asf, parse_amc, parse_asf
 from dataset_adapters.containers.bvh import Bvh, parse_bvh
 from dataset_adapters.containers.errors import FileError
+from dataset_adapters.containers.file_text import list_names
 from skelbridge.posefiles.data import PoseData
 
 #: A skeleton is a few kilobytes.
@@ -123,7 +124,7 @@ def _find_asf(path: Path) -> tuple[Path, tuple[str, ...]]:
     if len(found) == 1:
         return found[0], (f"the skeleton is {found[0].name}, the only .asf file beside it; pass "
                           "--asf FILE for another",)  # fmt: skip
-    names = ", ".join(p.name for p in found[:3]) + (", ..." if len(found) > 3 else "")
+    names = list_names((p.name for p in found), most=3)
     raise FileError(path, "expected its skeleton beside it (such as "
                           f"{stem.partition('_')[0]}.asf), found {len(found)} .asf files"
                           + (f" of other names ({names})" if found else "") + f"; {how}"

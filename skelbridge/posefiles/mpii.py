@@ -14,7 +14,7 @@ import numpy as np
 from dataset_adapters.containers.errors import FileError
 from skelbridge.posefiles.data import PoseData
 from skelbridge.posefiles.json_text import found, number_array
-from skelbridge.posefiles.json_values import column
+from skelbridge.posefiles.json_values import columns
 
 PER_INSTANCE = {"image": "image_id", "center": "center", "scale": "scale"}
 
@@ -49,13 +49,12 @@ def parse(path: str | os.PathLike, document: Any, *, key: str | None = None) -> 
     confidence = np.stack(visible)
     positions = np.stack(joints)
     positions[~(confidence > 0)] = np.nan
-    columns = {name: column(document, key) for key, name in PER_INSTANCE.items()}
     return PoseData(
         positions=positions,
         confidence=confidence,
         leading=("instance",),
         skeleton="mpii_16" if positions.shape[1] == 16 else None,
         units="px",
-        extras={name: values for name, values in columns.items() if values is not None},
+        extras={PER_INSTANCE[k]: values for k, values in columns(document, PER_INSTANCE).items()},
         notes=("MPII counts pixels from 1: the first pixel's centre is (1, 1)",),
     )

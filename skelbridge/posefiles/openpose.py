@@ -15,7 +15,12 @@ import numpy as np
 
 from dataset_adapters.containers.errors import FileError
 from skelbridge.posefiles.data import PoseData
-from skelbridge.posefiles.frame_folders import FramePeople, read_frame_folder, stack_people
+from skelbridge.posefiles.frame_folders import (
+    FramePeople,
+    person_id,
+    read_frame_folder,
+    stack_people,
+)
 from skelbridge.posefiles.instances import Instances, instances_of
 from skelbridge.posefiles.json_text import found, number_array
 from skelbridge.posefiles.json_values import shortest
@@ -86,7 +91,9 @@ def _people(path, document: Any, key: str | None) -> FramePeople:
         for name, values in arrays.items():
             value = person.get(name, person.get(_OLD_NAMES.get(name)))
             values.append(_keypoints(path, f"people[{i}].{name}", value))
-        ids.append(_person_id(person.get("person_id")))
+        number = person.get("person_id")
+        is_wrapped = isinstance(number, list) and len(number) == 1
+        ids.append(person_id(number[0] if is_wrapped else number))
     pose = key or "pose_keypoints_2d"
     if key is None and not _any(arrays[pose]) and _any(arrays["pose_keypoints_3d"]):
         pose = "pose_keypoints_3d"
@@ -116,12 +123,6 @@ def _keypoints(path, where: str, value: Any) -> np.ndarray | None:
     return joints
 
 
-def _person_id(value: Any) -> int | None:
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    return value if type(value) is int and 0 <= value < 2**63 else None
-
-
 def _assemble(path, frames: list, key: str | None, notes: list[str], **extras) -> PoseData:
     people = stack_people(path, frames)
     count, n_people = people.joints.shape[2], people.joints.shape[1]
@@ -142,21 +143,6 @@ def _assemble(path, frames: list, key: str | None, notes: list[str], **extras) -
         extras=extras,
         notes=tuple(notes),
     )
-
-
-def write_openpose(path: str | os.PathLike, poses: PoseData) -> None:
-    """Writes one frame.
-
-    Raises:
-      UserError: if the poses are of several frames.
-    """
-    instances = instances_of(poses)
-    if instances.n_frames != 1:
-        raise UserError(
-            f"an OpenPose file holds one frame. Received {instances.n_frames} frames; "
-            "write them to a folder"
-        )
-    Path(path).write_text(_frame_text(instances), encoding="utf-8")
 
 
 def write_openpose_folder(path: str | os.PathLike, poses: PoseData, *, stem: str = "pose") -> None:

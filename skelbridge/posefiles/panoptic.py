@@ -14,7 +14,12 @@ import numpy as np
 
 from dataset_adapters.containers.errors import FileError
 from skelbridge.posefiles.data import PoseData
-from skelbridge.posefiles.frame_folders import FramePeople, read_frame_folder, stack_people
+from skelbridge.posefiles.frame_folders import (
+    FramePeople,
+    person_id,
+    read_frame_folder,
+    stack_people,
+)
 from skelbridge.posefiles.json_text import found, number_array
 
 #: The array of a body, by release, with the skeleton it is in and its number of joints.
@@ -66,8 +71,8 @@ def _people(path, document: Any, key: str | None, times: list, rates: set) -> Fr
     if not isinstance(document, dict) or not isinstance(document.get("bodies"), list):
         raise FileError(
             path,
-            f"expected a frame of Panoptic bodies (an object with a list "
-            f"'bodies'), found {found(document)}",
+            "expected a frame of Panoptic bodies (an object with a list 'bodies'), found "
+            f"{found(document)}",
         )
     if key is not None and key not in ARRAYS:
         raise FileError(path, f"expected one of {', '.join(ARRAYS)}, asked for {key!a}")
@@ -81,8 +86,7 @@ def _people(path, document: Any, key: str | None, times: list, rates: set) -> Fr
         body_joints = flat.reshape(count, 4)
         body_joints[~(body_joints[:, 3] >= 0), :3] = np.nan
         joints.append(body_joints)
-        number = body.get("id")
-        ids.append(number if type(number) is int and 0 <= number < 2**63 else None)
+        ids.append(person_id(body.get("id")))
     time = document.get("univTime")
     times.append(float(time) if type(time) is float else np.nan)
     rate = document.get("fpsType")

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from dataset_adapters.containers.errors import FileError
-from skelbridge.posefiles.data import UNITS_PER_METRE, PoseData
+from dataset_adapters.containers.file_text import list_names, printable
+from skelbridge.posefiles.data import UNIT_SPELLINGS, PoseData
 from skelbridge.posefiles.json_text import check_fill, found, number, number_array
-from skelbridge.posefiles.json_values import column, joint_names, printable
+from skelbridge.posefiles.json_values import column, joint_names
 from skelbridge.posefiles.plain_json_writing import json_text, write_json
 
 __all__ = ["json_text", "matches", "parse", "write_json"]
@@ -35,13 +36,7 @@ ALIASES = (
     "poses", "pose_world_landmarks", "pose_landmarks", "landmarks", "data",
 )  # fmt: skip
 
-_UNITS = {
-    **{name: name for name in (*UNITS_PER_METRE, "px")},
-    **dict.fromkeys(("meter", "meters", "metre", "metres"), "m"),
-    **dict.fromkeys(("centimeter", "centimeters", "centimetre", "centimetres"), "cm"),
-    **dict.fromkeys(("millimeter", "millimeters", "millimetre", "millimetres"), "mm"),
-    **dict.fromkeys(("pixel", "pixels"), "px"),
-}
+_UNITS = UNIT_SPELLINGS | dict.fromkeys(("px", "pixel", "pixels"), "px")
 _LEADING = {2: (), 3: ("frame",), 4: ("frame", "person")}
 _KNOWN = {"joint_names", "skeleton", "fps", "units", "up", "leading", "dtype", "confidence"}
 
@@ -88,8 +83,9 @@ def parse(path: str | os.PathLike, document: Any, *, key: str | None = None) -> 
         if key is None:
             return _poses(path, "pose", document, {})
     elif key not in document:
-        keys = ", ".join(printable(k) for k in list(document)[:12]) or "none"
-        raise FileError(path, f"expected poses under {key!a}, found the keys: {keys}")
+        raise FileError(
+            path, f"expected poses under {key!a}, found the keys: {list_names(document)}"
+        )
     return _poses(path, printable(key), document[key], {**document, key: None}, key)
 
 

@@ -15,16 +15,16 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 from dataset_adapters.containers.errors import FileError
+from dataset_adapters.containers.file_bytes import read_bytes
+from dataset_adapters.containers.file_text import list_names, printable
 from skelbridge.posefiles import openpose
 from skelbridge.posefiles.data import PoseData
 from skelbridge.posefiles.json_text import check_fill
-from skelbridge.posefiles.json_values import printable
 
 #: Real files have four or five (body, face, hands).
 MAX_COMPONENTS = 256
@@ -35,7 +35,6 @@ _BODIES = {
     ("POSE_LANDMARKS", 33): "mediapipe_33",
     **{("pose_keypoints_2d", count): name for count, name in openpose.SKELETONS.items()},
 }
-
 
 #: World landmarks lie around the hips: beyond this many metres they are not in metres.
 _MAX_REACH_M = 4.0
@@ -64,10 +63,7 @@ def read_pose(path: str | os.PathLike, *, key: str | None = None) -> PoseData:
     Raises:
       FileError: if the file is damaged, cut short or promises more than it holds.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise FileError(path, f"cannot be read: {error.strerror}") from None
+    data = read_bytes(path)
     components, size, notes = _checked(path, data)
     positions, confidence, fps = _read_with_package(path, data)
     if np.isinf(positions).any():
@@ -122,8 +118,7 @@ def _body(path, components: list[_Component], key: str | None) -> _Component | N
     by_name = {c.name: c for c in components}
     if key is not None:
         if key not in by_name:
-            names = ", ".join(by_name)
-            raise FileError(path, f"expected the component {key!a}, found: {names}")
+            raise FileError(path, f"expected the component {key!a}, found: {list_names(by_name)}")
         return by_name[key]
     return next(
         (by_name[n] for n, k in _BODIES if n in by_name and len(by_name[n].points) == k), None

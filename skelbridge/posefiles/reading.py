@@ -11,6 +11,7 @@ import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -107,7 +108,7 @@ def is_frame_folder(path: str | os.PathLike) -> bool:
 def _unreadable(file: Path, error: OSError) -> FileError:
     if isinstance(error, FileNotFoundError):
         return FileError(file, "no such file")
-    return FileError(file, f"cannot be read ({error.strerror or error})")
+    return FileError.unreadable(file, error)
 
 
 def _from(module: str, name: str):
@@ -146,12 +147,8 @@ def _read_amc(file: Path, options: ReadOptions) -> PoseData:
     return _from("mocap", "read_amc")(file, _read_bytes(file), asf=options.asf)
 
 
-def _refuse_asf(file: Path, options: ReadOptions) -> PoseData:
-    raise FileError(
-        file,
-        "an .asf file holds a skeleton without motion: give the .amc file "
-        "(with --asf if the .asf lies elsewhere)",
-    )
+def _read_asf(file: Path, options: ReadOptions) -> NoReturn:
+    _from("mocap", "read_asf")(file, _read_bytes(file))
 
 
 def _read_trc(file: Path, options: ReadOptions) -> PoseData:
@@ -276,7 +273,7 @@ def _read_stdin(options: ReadOptions) -> PoseData:
 #: Suffix -> reader.
 READERS = {
     ".amc": _read_amc,
-    ".asf": _refuse_asf,
+    ".asf": _read_asf,
     ".bvh": _read_bvh,
     ".c3d": _read_c3d,
     ".csv": _read_csv,

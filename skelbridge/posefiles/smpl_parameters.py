@@ -25,7 +25,6 @@ from dataset_adapters.body_models.smpl_family import (
     neutral_rest_joints,
 )
 from dataset_adapters.containers.errors import FileError
-from dataset_adapters.containers.safe_pickle import load_pickle
 
 from .data import PoseData
 
@@ -118,29 +117,19 @@ def poses_from_pose_vectors(
     return poses_from_parameters(path, {"poses": vectors}, body_model=body_model)
 
 
-def read_parameter_pickle(
-    path: str | os.PathLike,
-    data: bytes | None = None,
-    *,
-    body_model: BodyModel | str | os.PathLike | None = None,
-) -> PoseData:
-    """Read a pickle of body model parameters: one person, several, or a result of GLAMR.
-
-    Several people with the same number of frames become `(T, P, J, 3)`.
-
-    Raises:
-      FileError: as `load_pickle` and `poses_from_parameters`; also people of different lengths.
-    """
-    return poses_of_people(path, load_pickle(path, data), body_model=body_model)
-
-
 def poses_of_people(
     path: str | os.PathLike,
     tree: object,
     *,
     body_model: BodyModel | str | os.PathLike | None = None,
 ) -> PoseData:
-    """Compute the joints of everyone in a loaded tree of dictionaries (see `parameter_sets`)."""
+    """Compute the joints of everyone in a loaded tree of dictionaries (see `parameter_sets`).
+
+    Several people with the same number of frames become `(T, P, J, 3)`.
+
+    Raises:
+      FileError: as `poses_from_parameters`; also no parameters, and people of different lengths.
+    """
     people = parameter_sets(tree)
     if not people:
         raise FileError(
@@ -157,8 +146,11 @@ def poses_of_people(
         )
     body_model = _loaded(body_model)
     poses = [poses_from_parameters(path, person, body_model=body_model) for person in people]
-    if len(poses) == 1:
-        return poses[0]
+    return poses[0] if len(poses) == 1 else _side_by_side(path, poses)
+
+
+def _side_by_side(path, poses: list[PoseData]) -> PoseData:
+    """Returns several people as one array; what is known of each is numbered."""
     lengths = [len(person.positions) for person in poses]
     if len(set(lengths)) > 1:
         raise FileError(

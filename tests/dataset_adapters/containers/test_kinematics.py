@@ -11,6 +11,7 @@ from dataset_adapters.containers.kinematics import (
     fixed_axis_rotations,
     frame_chunks,
     parents_first,
+    place_joints,
     positions_fit,
     rotate,
 )
@@ -103,3 +104,16 @@ def test_frame_chunks_cover_all_frames_once():
     assert len(chunks) > 1
     assert [frame for chunk in chunks for frame in range(100_000)[chunk]] == list(range(100_000))
     assert frame_chunks(0, 31) == []
+
+
+def test_joints_are_placed_in_their_parents_axes():
+    quarter = euler_rotations(np.array([np.pi / 2]), "Z")
+    local = np.stack([quarter, quarter, np.full((3, 3), np.nan), np.eye(3)])
+    steps = np.array([[5.0, 5, 5], [1, 0, 0], [1, 0, 0], [1, 0, 0]])
+    # The root turns x to y, the second joint turns it on to -x; the third hides what is below it.
+    expected = [[5, 5, 5], [5, 6, 5], [4, 6, 5], [np.nan] * 3]
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0]):  # parents first, and parents last
+        parents = [-1 if p < 0 else order.index(p) for p in np.array([-1, 0, 1, 2])[order]]
+        placed = place_joints(parents, local[order], steps[order])
+        np.testing.assert_allclose(placed, np.array(expected)[order], atol=1e-15)
+    assert steps[1].tolist() == [1, 0, 0]

@@ -5,11 +5,11 @@ import pytest
 
 from skelbridge.posefiles.json_values import (
     column,
+    columns,
     joint_names,
     jsonable,
     jsonable_extras,
     number_lists,
-    printable,
     shortest,
 )
 
@@ -44,6 +44,13 @@ def test_other_columns_stay_lists(values):
 def test_a_column_that_no_record_has_is_none():
     assert column([{"a": 1}, {}], "k") is None
     assert column([], "k") is None
+
+
+def test_columns_are_those_that_some_record_has():
+    found = columns([{"b": 1}, {"a": "x", "b": 2}], ("a", "c", "b"))
+    assert list(found) == ["a", "b"]
+    assert found["a"] == [None, "x"]
+    assert found["b"].tolist() == [1, 2]
 
 
 def test_one_long_text_does_not_widen_all_entries():
@@ -84,7 +91,6 @@ def test_extras_that_json_cannot_hold_are_left_out():
 
 
 def test_names_are_made_printable_and_counted():
-    assert printable("a\nb\x1b") == "a?b?"
     assert joint_names(["hip", "k\nee"], 2) == ("hip", "k?ee")
     assert joint_names(["hip"], 2) is None
     assert joint_names(["hip", 1], 2) is None

@@ -8,6 +8,7 @@ from fuzzing import assert_result_or_user_error, mutations
 
 from dataset_adapters.containers.errors import FileError
 from skelbridge.posefiles.mocap import read_amc, read_asf, read_bvh
+from skelbridge.posefiles.reading import read_poses
 
 BVH = b"""HIERARCHY
 ROOT a
@@ -228,6 +229,11 @@ class TestAsf:
     def test_alone_it_is_refused(self):
         with pytest.raises(FileError, match=r"^02.asf: .*skeleton only .*give the .amc file"):
             read_asf("02.asf", ASF)
+
+    def test_the_reader_of_all_formats_refuses_it_too(self, tmp_path):
+        (tmp_path / "02.ASF").write_bytes(ASF)
+        with pytest.raises(FileError, match=r"skeleton only .*give the .amc file"):
+            read_poses(tmp_path / "02.ASF")
 
     def test_a_damaged_one_is_told_first(self):
         with pytest.raises(FileError, match="expected a section :root"):

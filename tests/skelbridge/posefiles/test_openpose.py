@@ -9,11 +9,7 @@ from dataset_adapters.containers.errors import FileError
 from skelbridge.posefiles import openpose
 from skelbridge.posefiles.data import PoseData
 from skelbridge.posefiles.json_text import load_json
-from skelbridge.posefiles.openpose import (
-    read_openpose_folder,
-    write_openpose,
-    write_openpose_folder,
-)
+from skelbridge.posefiles.openpose import read_openpose_folder, write_openpose_folder
 from skeleton_defs.errors import UserError
 
 
@@ -173,23 +169,21 @@ def test_people_keep_their_columns_through_written_ids(tmp_path):
 def test_hands_are_written_back(tmp_path):
     hand = [v for i in range(1, 22) for v in (i, i, 1)]
     poses = _read({"people": [_person(hand_left_keypoints_2d=hand), _person()]})
-    write_openpose(tmp_path / "o.json", poses)
-    people = json.loads((tmp_path / "o.json").read_text())["people"]
+    write_openpose_folder(tmp_path, poses, stem="o")
+    people = json.loads((tmp_path / "o_000000000000_keypoints.json").read_text())["people"]
     assert people[0]["hand_left_keypoints_2d"] == hand
     assert people[1]["hand_left_keypoints_2d"] == []
 
 
 def test_3d_poses_go_to_the_3d_array(tmp_path):
-    write_openpose(tmp_path / "o.json", PoseData(np.ones((1, 25, 3))))
-    again = _read(tmp_path / "o.json")
+    write_openpose_folder(tmp_path, PoseData(np.ones((1, 25, 3))))
+    again = read_openpose_folder(tmp_path)
     assert again.positions.shape == (1, 1, 25, 3)
 
 
 def test_what_cannot_be_written(tmp_path):
-    with pytest.raises(UserError, match=r"holds one frame\. Received 2 frames"):
-        write_openpose(tmp_path / "o.json", PoseData(np.ones((2, 25, 2))))
     with pytest.raises(UserError, match="must be finite"):
-        write_openpose(tmp_path / "o.json", PoseData(np.full((1, 25, 2), np.inf)))
+        write_openpose_folder(tmp_path, PoseData(np.full((1, 25, 2), np.inf)))
 
 
 def test_fuzz(samples, tmp_path):

@@ -11,17 +11,20 @@ from dataset_adapters.body_models.model_file import BodyModel
 from dataset_adapters.body_models.smpl_family import FAMILIES, neutral_rest_joints
 from dataset_adapters.containers.errors import FileError
 from dataset_adapters.containers.npz import open_npz
-from dataset_adapters.containers.safe_pickle import load_object_npz
+from dataset_adapters.containers.safe_pickle import load_object_npz, load_pickle
 from skelbridge.posefiles.smpl_parameters import (
     matches,
     parameter_sets,
     poses_from_parameters,
     poses_from_pose_vectors,
     poses_of_people,
-    read_parameter_pickle,
 )
 
 RNG = np.random.default_rng(11)
+
+
+def read_pickle(path, data: bytes | None = None):
+    return poses_of_people(path, load_pickle(path, data))
 
 
 def random_pose(n_rotations: int, n_frames: int = 3) -> np.ndarray:
@@ -350,7 +353,7 @@ def test_python_objects_in_an_npz_are_left_out(tmp_path):
 def test_pickles_of_one_person_and_of_several():
     one = {"pose": np.zeros(156), "betas": np.zeros(10), "trans": [0.1, 0.2, 2.3]}
     one["trans"] = np.array(one["trans"])  # BEHAVE's person_fit.pkl
-    poses = read_parameter_pickle("person_fit.pkl", pickle.dumps(one, protocol=2))
+    poses = read_pickle("person_fit.pkl", pickle.dumps(one, protocol=2))
     np.testing.assert_allclose(poses.positions[0], neutral_rest_joints() + one["trans"])
 
     trans = RNG.normal(size=(2, 4, 3))
@@ -361,15 +364,15 @@ def test_pickles_of_one_person_and_of_several():
     }  # fmt: skip
     people = [{"pose": np.zeros((4, 72)), "betas": np.zeros((4, 10)), "trans": t} for t in trans]
     for tree in (by_person, people, {1: people[0], 7: people[1]}):
-        poses = read_parameter_pickle("x.pkl", pickle.dumps(tree, protocol=2))
+        poses = read_pickle("x.pkl", pickle.dumps(tree, protocol=2))
         assert poses.leading == ("frame", "person")
         expected = neutral_rest_joints() + trans.swapaxes(0, 1)[:, :, None]
         np.testing.assert_allclose(poses.positions, expected)
     assert len(parameter_sets(by_person)) == 2
     shared = [{"pose": people[0]["pose"], "trans": t} for t in trans]
     with pytest.raises(FileError, match="a pose array of its own for each person"):
-        read_parameter_pickle("x.pkl", pickle.dumps(shared))
-    poses = read_parameter_pickle("x.pkl", pickle.dumps(by_person))
+        read_pickle("x.pkl", pickle.dumps(shared))
+    poses = read_pickle("x.pkl", pickle.dumps(by_person))
     assert (poses.extras["gender_0"], poses.extras["gender_1"]) == ("m", "f")
 
 
@@ -384,7 +387,7 @@ def test_pickles_of_one_person_and_of_several():
 )
 def test_pickles_without_parameters_are_refused(tree, message):
     with pytest.raises(FileError, match=message):
-        read_parameter_pickle("x.pkl", pickle.dumps(tree))
+        read_pickle("x.pkl", pickle.dumps(tree))
 
 
 @pytest.mark.parametrize("name", ["mosh/test_mosh.npz", "h36m/test_h36m.npz"])
@@ -415,7 +418,7 @@ def test_real_smplx_pose_vectors(samples):
 
 
 def test_real_glamr_result(samples):
-    poses = read_parameter_pickle(samples / "aitviewer_results/glamr/running_seed1.pkl")
+    poses = read_pickle(samples / "aitviewer_results/glamr/running_seed1.pkl")
     assert poses.positions.shape == (203, 24, 3) and poses.leading == ("frame",)
     assert poses.up == "z" and poses.extras["kp_2d"].shape == (203, 26, 2)
     np.testing.assert_allclose(poses.positions[0, 0], [-0.03105, 0.0271, 0.84835], atol=1e-5)
@@ -436,7 +439,7 @@ def test_real_romp_result(samples):
 
 def test_a_real_pickle_of_something_else(samples):
     with pytest.raises(FileError, match="expected a dictionary of body model parameters"):
-        read_parameter_pickle(samples / "jhmdb_ddnet/GT_train_1.pkl")
+        read_pickle(samples / "jhmdb_ddnet/GT_train_1.pkl")
 
 
 def _read_npz(data: bytes):
@@ -456,4 +459,4 @@ def test_mutated_files_never_crash(tmp_path, samples):
             assert_result_or_user_error(_read_npz, damaged)
     data = pickle.dumps({key: np.asarray(value) for key, value in amass().items()}, protocol=2)
     for damaged in mutations(data, 75, seed=4):
-        assert_result_or_user_error(read_parameter_pickle, "m.pkl", damaged)
+        assert_result_or_user_error(read_pickle, "m.pkl", damaged)
