@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from skeleton_defs import UserError
@@ -9,6 +11,10 @@ from skeleton_defs import UserError
 # Poses are multiplied in pieces of about this size, so that input, product and output of a piece
 # stay in the processor's cache between the passes over them.
 _PIECE_BYTES = 1 << 20
+# Below this many pieces starting threads costs more than it gains.
+_MIN_PIECES_FOR_THREADS = 8
+# OpenBLAS computes products of up to 2^18 multiplications in the calling thread.
+_MAX_SMALL_PRODUCT = 1 << 18
 # Up to this many input numbers per pose, x, y and z go through one product with kron(W, I_D):
 # D times the multiplications, but no transposed copy. Measured break-even, tools/bench_convert.py.
 _MAX_KRONECKER_COLUMNS = 256
@@ -84,28 +90,62 @@ def _multiply(weights: np.ndarray, poses: np.ndarray, result: np.ndarray) -> Non
         factor = np.kron(factor, np.eye(dims, dtype=work))
     needs = (factor != 0).astype(np.float32)
     piece = max(1, _PIECE_BYTES // (count * dims * work.itemsize))
-    for start in range(0, len(poses), piece):
+
+    def multiply_piece(start: int) -> None:
         block = np.ascontiguousarray(poses[start : start + piece], dtype=work)
         out = result[start : start + piece]
-        if together:
+        if together and out.dtype == work:
+            _product(block.reshape(len(block), -1), factor, needs, out.reshape(len(block), -1))
+        elif together:
             product = _product(block.reshape(len(block), -1), factor, needs)
             out[...] = product.reshape(out.shape)
         else:
             by_joint = block.swapaxes(1, 2).reshape(-1, count)
             product = _product(by_joint, factor, needs)
             out[...] = product.reshape(len(block), dims, -1).swapaxes(1, 2)
-    result[:, missing_rows] = np.nan
+        out[:, missing_rows] = np.nan
+
+    starts = range(0, len(poses), piece)
+    if len(starts) < _MIN_PIECES_FOR_THREADS:
+        for start in starts:
+            multiply_piece(start)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for _ in threads.map(multiply_piece, starts):
+            pass
 
 
-def _product(rows: np.ndarray, factor: np.ndarray, needs: np.ndarray) -> np.ndarray:
+def _product(
+    rows: np.ndarray, factor: np.ndarray, needs: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
     """`rows @ factor`, where a number that is not finite spoils only what needs it."""
+    if out is None:
+        out = np.empty((len(rows), factor.shape[1]), rows.dtype)
     # A sum of squares is finite only if every number is: one pass and no temporary array.
     with np.errstate(over="ignore", invalid="ignore"):
         all_finite = np.isfinite(np.vdot(rows, rows))
     if all_finite:
-        return rows @ factor
+        return _matmul(rows, factor, out)
     finite = np.isfinite(rows)
-    product = np.where(finite, rows, 0) @ factor
-    spoilt = np.subtract(1, finite, dtype=np.float32) @ needs
-    product[spoilt > 0] = np.nan
-    return product
+    _matmul(np.where(finite, rows, 0), factor, out)
+    missing = np.subtract(1, finite, dtype=np.float32)
+    out[_matmul(missing, needs, np.empty(out.shape, np.float32)) > 0] = np.nan
+    return out
+
+
+def _matmul(rows: np.ndarray, factor: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """`rows @ factor` as many small products in one call.
+
+    BLAS spreads a large product over threads of its own, which wait for each other: on a busy
+    machine that costs tens of times the work. Small ones stay in this thread, and pieces run side
+    by side instead.
+    """
+    block = min(128, _MAX_SMALL_PRODUCT // factor.size)
+    whole = len(rows) // block * block if block else 0
+    if whole:
+        blocks = rows[:whole].reshape(-1, block, rows.shape[1])
+        np.matmul(blocks, factor, out=out[:whole].reshape(-1, block, factor.shape[1]))
+    np.matmul(rows[whole:], factor, out=out[whole:])
+    return out
