@@ -19,7 +19,8 @@ from .formats import (
 from .formats import list_formats as list
 from .names import match_joints, simplified, suggestions
 from .registry import JointRegistry
-from .skeleton import Skeleton, SkeletonError
+from .schema import SkeletonError
+from .skeleton import Skeleton
 
 __all__ = [
     "JointRegistry",

@@ -12,7 +12,8 @@ from typing import Any
 
 from .errors import UserError
 from .names import simplified, suggestions
-from .skeleton import Skeleton, SkeletonError
+from .schema import SkeletonError
+from .skeleton import Skeleton
 
 _DATA = Path(__file__).parent / "data"
 #: A definition of 555 joints with all fields takes about 100 kB.

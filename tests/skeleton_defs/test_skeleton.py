@@ -162,3 +162,5 @@ def test_select_keeps_ancestors_edges_and_flip():
     assert one_side.edges == ((0, 1),)
     with pytest.raises(UserError, match="twice"):
         body.select(["neck", 4])
+    h36m = skeleton_defs.get("h36m")
+    assert h36m.select(h36m.joints, name="h36m_17") == h36m
