@@ -19,6 +19,7 @@ class SkeletonError(UserError):
 
 
 def number_rows(name: str, value: Any) -> np.ndarray:
+    """Returns a field's nested list as an array; raises `SkeletonError` where it is ragged."""
     try:
         return np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
