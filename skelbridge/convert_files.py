@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ import skeleton_defs
 from skeleton_defs import Skeleton, UserError
 
 from .conversion import AffineMap
+from .conversion.methods import build_converter
 from .coordinates import CoordinateChange, coordinate_change
 from .posefiles import (
     READERS,
@@ -29,6 +31,12 @@ from .posefiles import (
 )
 from .posefiles.data import ArrayLike
 
+if TYPE_CHECKING:
+    from .atlas.converting import AtlasConverter
+
+#: A summary names at most this many unavailable joints.
+_NAMED_JOINTS = 6
+
 
 @dataclass(frozen=True)
 class ConvertOptions:
@@ -37,7 +45,8 @@ class ConvertOptions:
     Attributes:
       target: the format to convert to.
       stated: what the user says about the input.
-      method: see `AffineMap.between`.
+      method, atlas_options: see `AffineMap.between`.
+      weigh_confidence: with the atlas, let less sure joints count less.
       units, up, scale: see `coordinate_change`.
       dialect: see `write_poses`.
       view: also draw source and target into this `.html` or `.png`.
@@ -46,6 +55,8 @@ class ConvertOptions:
     target: str | Skeleton
     stated: Input = field(default_factory=Input)
     method: str | os.PathLike = "auto"
+    atlas_options: Mapping[str, Any] = field(default_factory=dict)
+    weigh_confidence: bool = False
     units: str | None = None
     up: str | None = None
     scale: float = 1.0
@@ -80,6 +91,12 @@ class ConvertReport:
         """Returns one line for people."""
         people = "" if self.people is None else f", {self.people} people"
         joints = ", ".join(f"{n} {status}" for status, n in self.affine_map.status_counts.items())
+        lost = self.affine_map.unavailable
+        if lost:
+            more = ", ..." if len(lost) > _NAMED_JOINTS else ""
+            joints += f" ({', '.join(lost[:_NAMED_JOINTS])}{more})"
+        if (error := self.affine_map.mean_error_mm) is not None:
+            joints += f", expected error {error:.0f} mm on average"
         return (
             f"{self.input} -> {self.output}: {self.affine_map.source.name} -> "
             f"{self.affine_map.target.name}, {self.frames} {self.counted}{people}, "
@@ -121,12 +138,19 @@ def convert_file(
 
         check_view(options.view)
     poses, match = open_poses(path, options.stated)
-    affine_map = AffineMap.between(
-        match.skeleton, target, method=options.method, observed=match.observed
+    converter = build_converter(
+        match.skeleton,
+        target,
+        method=options.method,
+        observed=match.observed,
+        atlas_options=options.atlas_options,
     )
     change = coordinate_change(poses, units=options.units, up=options.up, scale=options.scale)
-    converted = convert_poses(poses, match, affine_map, change)
+    converted = convert_poses(
+        poses, match, converter, change, weigh_confidence=options.weigh_confidence
+    )
     written = write_poses(output, converted, dialect=options.dialect)
+    lacking = getattr(converter, "notes", ()) if not isinstance(converter, AffineMap) else ()
     if options.view:
         title = f"{Path(path).name}: {match.skeleton.name} to {target.name}"
         view_conversion(options.view, poses, match, converted, target, change, title=title)
@@ -136,25 +160,43 @@ def convert_file(
         frames=poses.positions.shape[0] if poses.leading else 1,
         counted=f"{poses.leading[0] if poses.leading else 'pose'}s",
         people=poses.positions.shape[1] if "person" in poses.leading[1:] else None,
-        affine_map=affine_map,
+        affine_map=getattr(converter, "affine_map", converter),
         seconds=time.perf_counter() - start,
-        notes=(*poses.notes, *match.notes, *change.notes, *written),
+        notes=(*poses.notes, *match.notes, *change.notes, *lacking, *written),
     )
 
 
 def convert_poses(
-    poses: PoseData, match: JointMatch, affine_map: AffineMap, change: CoordinateChange
+    poses: PoseData,
+    match: JointMatch,
+    converter: AffineMap | AtlasConverter,
+    change: CoordinateChange,
+    *,
+    weigh_confidence: bool = False,
 ) -> PoseData:
-    """Returns the poses in the target format; positions on disk are converted when read."""
-    lazily = _ConvertedPositions(poses.positions, match, affine_map, change)
-    confidence = None
+    """Returns the poses in the target format; positions on disk are converted when read.
+
+    Args:
+      poses, match: the input.
+      converter: a map, or what `build_converter` gives.
+      change: of units and axes.
+      weigh_confidence: let less sure joints count less.
+    """
+    sure = None
     if poses.confidence is not None:
-        confidence = affine_map.apply_confidence(match.arrange(poses.confidence, axis=-1))
+        sure = match.arrange(poses.confidence, axis=-1)
+    if weigh_confidence and (sure is None or isinstance(converter, AffineMap)):
+        lacks = "the file has none" if sure is None else "only the atlas (--method auto) does that"
+        raise UserError(f"joints cannot be weighed by their confidences: {lacks}")
+    lazily = _ConvertedPositions(
+        poses.positions, match, converter, change, sure if weigh_confidence else None
+    )
+    confidence = None if sure is None else converter.apply_confidence(sure)
     return replace(
         poses,
         positions=lazily if poses.streams else lazily[:],
-        joint_names=affine_map.target.joints,
-        skeleton=affine_map.target.name,
+        joint_names=converter.target.joints,
+        skeleton=converter.target.name,
         confidence=confidence,
         units=change.units,
         up=change.up,
@@ -169,18 +211,24 @@ class _ConvertedPositions:
         self,
         positions: np.ndarray | ArrayLike,
         match: JointMatch,
-        affine_map: AffineMap,
+        converter: AffineMap | AtlasConverter,
         change: CoordinateChange,
+        weights: np.ndarray | None,
     ):
-        self._positions, self._match, self._map, self._change = positions, match, affine_map, change
+        self._positions, self._match, self._change = positions, match, change
+        self._converter, self._confidence = converter, weights
         *leading, _, dims = positions.shape
-        self.shape = (*leading, len(affine_map.target), dims)
+        self.shape = (*leading, len(converter.target), dims)
         self.dtype = positions.dtype
 
     def __getitem__(self, frames: slice) -> np.ndarray:
         # A single pose has no frames to slice: its first axis is the joints.
         part = self._positions[frames] if len(self.shape) > 2 else self._positions
-        return self._change.apply(self._map.apply(self._match.arrange(part)))
+        poses = self._match.arrange(part)
+        if self._confidence is None:
+            return self._change.apply(self._converter.apply(poses))
+        sure = self._confidence[frames] if len(self.shape) > 2 else self._confidence
+        return self._change.apply(self._converter.apply(poses, confidence=sure))
 
 
 def find_inputs(paths: Sequence[str]) -> list[tuple[str, str]]:

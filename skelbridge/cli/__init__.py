@@ -13,7 +13,9 @@ import click
 
 from skeleton_defs import UserError
 
+from .accuracy_command import accuracy
 from .convert_command import convert
+from .fit_command import fit
 from .format_commands import formats, show
 from .shell import completion
 from .view_command import view
@@ -28,7 +30,7 @@ def cli():
     """Convert 3D and 2D human poses between any two skeleton formats."""
 
 
-for _command in (convert, formats, show, view, completion):
+for _command in (convert, accuracy, fit, formats, show, view, completion):
     cli.add_command(_command)
 
 

@@ -13,7 +13,7 @@ from skeleton_defs import UserError
 
 from ..convert_files import ConvertOptions, ConvertReport, convert_file, default_output, find_inputs
 from ..posefiles import DIALECTS, pose_suffix
-from .options import from_option, input_options, stated_input, warn
+from .options import atlas_solving_options, from_option, input_options, stated_input, warn
 from .shell import FormatName
 
 
@@ -41,7 +41,14 @@ from .shell import FormatName
     default="auto",
     show_default=True,
     metavar="auto|names|FILE",
-    help="How joints are found; FILE is a saved map.",
+    help="auto: the same point where there is one, else the atlas; names: the same or nearest "
+    "name; FILE: a saved map.",
+)
+@atlas_solving_options
+@click.option(
+    "--weigh-confidence",
+    is_flag=True,
+    help="Let joints of low confidence (0 to 1) count less; with --method auto.",
 )
 @click.option(
     "--as",
@@ -64,6 +71,8 @@ def convert(
     target,
     output,
     method,
+    atlas_options,
+    weigh_confidence,
     dialect,
     explain,
     view,
@@ -90,12 +99,14 @@ def convert(
     if not inputs:
         if not explain:
             raise click.UsageError("give a file to convert, or --explain to see the map alone")
-        _explain_formats(source, target, method, as_json)
+        _explain_formats(source, target, method, atlas_options, as_json)
         return
     options = ConvertOptions(
         target=target,
         stated=stated_input(source, key, person, xyc, rotations, body_model, asf),
         method=method,
+        atlas_options=atlas_options,
+        weigh_confidence=weigh_confidence,
         units=units,
         up=up,
         scale=scale,
@@ -198,13 +209,17 @@ def _print(reports, *, explain: bool, as_json: bool, err: bool) -> None:
         click.echo(report.summary(), err=err)
 
 
-def _explain_formats(source, target, method, as_json) -> None:
+def _explain_formats(source, target, method, atlas_options, as_json) -> None:
     from ..conversion import AffineMap
 
     if source is None:
         raise click.UsageError("--explain without a file needs --from")
-    shown = AffineMap.between(source, target, method=method).to_dict()
+    shown = AffineMap.between(source, target, method=method, **atlas_options).to_dict()
     click.echo(json.dumps(shown, indent=1) if as_json else explanation(shown))
+
+
+#: How many source joints `--explain` names per joint; the others have smaller weights.
+_NAMED_WEIGHTS = 5
 
 
 def explanation(shown: dict) -> str:
@@ -212,10 +227,7 @@ def explanation(shown: dict) -> str:
     lines = [f"{shown['from']} -> {shown['to']} by {shown['method']}"]
     width = max(len(j["joint"]) for j in shown["joints"])
     for joint in shown["joints"]:
-        weights = " + ".join(
-            name if weight == 1 else f"{weight:.3g} {name}"
-            for name, weight in joint["weights"].items()
-        )
+        weights = _largest_weights(joint["weights"])
         error = joint["expected_error_mm"]
         error = (
             ""
@@ -227,3 +239,16 @@ def explanation(shown: dict) -> str:
             f"{weights or '-'}   [{joint['note']}]".rstrip()
         )
     return "\n".join(lines)
+
+
+def _largest_weights(weights: dict[str, float]) -> str:
+    ordered = sorted(weights.items(), key=lambda item: -abs(item[1]))[:_NAMED_WEIGHTS]
+    # In the format's order, so that equal weights (of left and right) do not change places.
+    named = {name for name, _ in ordered}
+    text = " + ".join(
+        name if weight == 1 else f"{weight:.3g} {name}"
+        for name, weight in weights.items()
+        if name in named
+    ).replace("+ -", "- ")
+    more = len(weights) - len(named)
+    return f"{text} + {more} smaller" if more else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import click
@@ -35,6 +36,41 @@ _INPUT_OPTIONS = [
         help="Factor on the input's coordinates, before --units.",
     ),
 ]
+
+
+_ATLAS_OPTIONS = [
+    click.option(
+        "--noise-mm",
+        type=float,
+        metavar="MM",
+        help="Noise per axis to expect on the input's joints (default: 8). More noise spreads "
+        "weights over more joints.",
+    ),
+    click.option(
+        "--sparse", is_flag=True, default=None, help="Few source joints per joint, instead of all."
+    ),
+    click.option(
+        "--max-error",
+        "max_error_mm",
+        type=float,
+        metavar="MM",
+        help="Joints with a larger expected error are unavailable (default: 60).",
+    ),
+]
+
+
+def atlas_solving_options(command: Callable) -> Callable:
+    """Adds how the atlas is solved; what is not given is not passed on."""
+
+    @functools.wraps(command)
+    def collect(*args, noise_mm, sparse, max_error_mm, **others):
+        stated = {"noise_mm": noise_mm, "sparse": sparse, "max_error_mm": max_error_mm}
+        given = {name: value for name, value in stated.items() if value is not None}
+        return command(*args, atlas_options=given, **others)
+
+    for option in reversed(_ATLAS_OPTIONS):
+        collect = option(collect)
+    return collect
 
 
 def from_option(command: Callable) -> Callable:

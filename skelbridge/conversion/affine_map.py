@@ -16,6 +16,8 @@ from .apply import apply_to_confidence, apply_weights
 #: How a target joint came about; see `AffineMap.status`.
 STATUSES = ("copied", "named", "combined", "unavailable")
 _ROW_SUM_TOLERANCE = 1e-6
+#: The arrays of errors that a map may carry.
+ERRORS = ("expected_error_mm", "statistical_error_mm", "placement_error_mm")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,6 +37,9 @@ class AffineMap:
         has measured it. 0 for copied joints.
       notes: per target joint one line on where it comes from; may be empty.
       method: what built the map, e.g. `names`.
+      statistical_error_mm, placement_error_mm: (J_target,) the two parts of the expected error,
+        NaN where they are not known apart: how well the source joints tell where the joint is, and
+        how well it is known where the formats put their joints on a body.
 
     Raises:
       UserError: shapes, row sums, statuses or NaN rows break these rules.
@@ -47,27 +52,33 @@ class AffineMap:
     expected_error_mm: np.ndarray
     notes: tuple[str, ...] = field(default=())
     method: str = "names"
+    statistical_error_mm: np.ndarray | None = None
+    placement_error_mm: np.ndarray | None = None
 
     def __post_init__(self):
         count = len(self.target)
         weights = np.array(self.weights, dtype=np.float64)
-        error = np.array(self.expected_error_mm, dtype=np.float64)
+        errors = {name: self._error(name) for name in ERRORS}
         if weights.shape != (count, len(self.source)):
             raise UserError(
                 f"map weights must have shape ({count}, {len(self.source)}) for "
                 f"{self.source.name} -> {self.target.name}. "
                 f"Received shape {weights.shape}"
             )
-        for name, value in (("status", self.status), ("expected_error_mm", error)):
+        for name, value in (("status", self.status), *errors.items()):
             if len(value) != count:
                 raise UserError(f"map {name} must have {count} entries. Received {len(value)}")
         if not self.notes:
             object.__setattr__(self, "notes", ("",) * count)
         for joint, row, status in zip(self.target.joints, weights, self.status, strict=True):
             _check_row(joint, row, status)
-        for name, value in (("weights", weights), ("expected_error_mm", error)):
+        for name, value in (("weights", weights), *errors.items()):
             value.setflags(write=False)
             object.__setattr__(self, name, value)
+
+    def _error(self, name: str) -> np.ndarray:
+        value = getattr(self, name)
+        return np.array(np.full(len(self.target), np.nan) if value is None else value, np.float64)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {status}" for status, n in self.status_counts.items() if n)
@@ -78,6 +89,18 @@ class AffineMap:
         """Number of target joints per status."""
         return {status: self.status.count(status) for status in STATUSES}
 
+    @property
+    def unavailable(self) -> tuple[str, ...]:
+        """The target joints that cannot be had."""
+        pairs = zip(self.target.joints, self.status, strict=True)
+        return tuple(joint for joint, status in pairs if status == "unavailable")
+
+    @property
+    def mean_error_mm(self) -> float | None:
+        """The mean expected error over the available joints, None where one is not known."""
+        error = self.expected_error_mm[[s != "unavailable" for s in self.status]]
+        return float(error.mean()) if len(error) and not np.isnan(error).any() else None
+
     @classmethod
     def between(
         cls,
@@ -86,14 +109,17 @@ class AffineMap:
         *,
         method: str | os.PathLike = "auto",
         observed: Sequence[str] | None = None,
+        **atlas_options: float,
     ) -> AffineMap:
         """Builds the map from one skeleton format to another.
 
         Args:
           source, target: format names, aliases or `Skeleton`s.
-          method: `"auto"` (the best that is available), `"names"` (the same point, else the same
-            or the nearest name), or the path of a saved map.
+          method: `"auto"` (the same point where there is one, the atlas elsewhere), `"names"` (the
+            same point, else the same or the nearest name), or the path of a saved map.
           observed: the source joints that the data has, where it lacks some.
+          atlas_options: `noise_mm`, `sparse`, `max_error_mm`, see `skelbridge.atlas.AtlasOptions`;
+            for `"auto"` only.
 
         >>> AffineMap.between("smpl", "h36m").weights.shape
         (17, 24)
@@ -101,7 +127,11 @@ class AffineMap:
         from .methods import build_map
 
         return build_map(
-            skeleton_defs.get(source), skeleton_defs.get(target), method=method, observed=observed
+            skeleton_defs.get(source),
+            skeleton_defs.get(target),
+            method=method,
+            observed=observed,
+            atlas_options=atlas_options,
         )
 
     def apply(self, poses: np.ndarray) -> np.ndarray:
@@ -110,6 +140,10 @@ class AffineMap:
         NaN in a source joint makes exactly those target joints NaN that use it. Integers are
         computed and returned as float64.
         """
+        return apply_weights(self.weights, self.checked_poses(poses))
+
+    def checked_poses(self, poses: np.ndarray) -> np.ndarray:
+        """Returns poses as a floating array, or raises `UserError` where they are no poses."""
         poses = np.asarray(poses)
         if not np.issubdtype(poses.dtype, np.floating):
             if not np.issubdtype(poses.dtype, np.integer):
@@ -117,7 +151,7 @@ class AffineMap:
             poses = poses.astype(np.float64)
         if poses.ndim < 2 or poses.shape[-2] != len(self.source):
             raise UserError(_count_message(self.source, poses.shape))
-        return apply_weights(self.weights, poses)
+        return poses
 
     def apply_confidence(self, confidence: np.ndarray) -> np.ndarray:
         """Carries `(..., J_source)` confidences to `(..., J_target)`: the least sure joint used."""
@@ -186,7 +220,7 @@ class AffineMap:
             weights=weights,
             status=status,
             notes=notes,
-            expected_error_mm=np.where(gone, np.nan, self.expected_error_mm),
+            **{name: np.where(gone, np.nan, getattr(self, name)) for name in ERRORS},
         )
 
     def flip(self) -> AffineMap:
@@ -199,19 +233,15 @@ class AffineMap:
             weights=self.weights[np.ix_(rows, columns)],
             status=tuple(self.status[i] for i in rows),
             notes=tuple(self.notes[i] for i in rows),
-            expected_error_mm=self.expected_error_mm[rows],
+            **{name: getattr(self, name)[rows] for name in ERRORS},
         )
 
     def to_dict(self) -> dict:
         """Returns the map as plain JSON values: per target joint status, weights, error, note."""
         joints = []
+        errors = zip(*(getattr(self, name).tolist() for name in ERRORS), strict=True)
         for joint, row, status, error, note in zip(
-            self.target.joints,
-            self.weights,
-            self.status,
-            self.expected_error_mm,
-            self.notes,
-            strict=True,
+            self.target.joints, self.weights, self.status, errors, self.notes, strict=True
         ):
             used = () if status == "unavailable" else np.flatnonzero(row)
             joints.append(
@@ -219,7 +249,7 @@ class AffineMap:
                     "joint": joint,
                     "status": status,
                     "weights": {self.source.joints[i]: float(row[i]) for i in used},
-                    "expected_error_mm": None if np.isnan(error) else float(error),
+                    **{n: None if np.isnan(e) else e for n, e in zip(ERRORS, error, strict=True)},
                     "note": note,
                 }
             )

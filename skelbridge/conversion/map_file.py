@@ -13,7 +13,7 @@ from dataset_adapters.containers.npz import open_npz
 from skeleton_defs import Skeleton, UserError
 
 from ..atomic import atomic_path
-from .affine_map import AffineMap
+from .affine_map import ERRORS, AffineMap
 
 FORMAT = "skelbridge-map"
 VERSION = 1
@@ -36,7 +36,7 @@ def save_map(path: str | os.PathLike, affine_map: AffineMap) -> None:
             file,
             header=np.array(json.dumps(header)),
             weights=affine_map.weights,
-            expected_error_mm=affine_map.expected_error_mm,
+            **{name: getattr(affine_map, name) for name in ERRORS},
         )
 
 
@@ -52,7 +52,8 @@ def load_map(path: str | os.PathLike) -> AffineMap:
             if not {"header", "weights", "expected_error_mm"} <= set(arrays):
                 raise FileError(file, _NO_MAP)
             header = json.loads(str(arrays["header"]))
-            weights, error = arrays["weights"], arrays["expected_error_mm"]
+            weights = arrays["weights"]
+            errors = {name: arrays[name] for name in ERRORS if name in arrays}
         if header["format"] != FORMAT:
             raise FileError(file, _NO_MAP)
         if header["version"] > VERSION:
@@ -66,9 +67,10 @@ def load_map(path: str | os.PathLike) -> AffineMap:
             Skeleton.from_dict(header["source"]),
             Skeleton.from_dict(header["target"]),
             tuple(header["status"]),
-            error,
+            errors.pop("expected_error_mm"),
             tuple(header["notes"]),
             header["method"],
+            **errors,
         )
     except FileError:
         raise

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from skeleton_defs import Skeleton, UserError, suggestions
 
 from .affine_map import AffineMap
 from .by_name import map_by_name
 
-#: Methods by the name that `--method` takes. A learned method joins by adding itself here.
+if TYPE_CHECKING:
+    from ..atlas.by_atlas import AtlasPair
+    from ..atlas.converting import AtlasConverter
+
+#: Methods by the name that `--method` takes, beside `auto`.
 METHODS: dict[str, Callable[..., AffineMap]] = {"names": map_by_name}
-#: What `auto` stands for.
-DEFAULT_METHOD = "names"
 
 
 def build_map(
@@ -22,15 +25,19 @@ def build_map(
     *,
     method: str | os.PathLike = "auto",
     observed: Sequence[str] | None = None,
+    atlas_options: Mapping[str, Any] | None = None,
 ) -> AffineMap:
     """Builds the map from `source` to `target`; see `AffineMap.between`.
 
     Raises:
-      UserError: the method is unknown, or a saved map joins other formats.
+      UserError: the method is unknown, a saved map joins other formats, or atlas options are given
+        to another method.
     """
+    if pair := atlas_pair(source, target, method=method, atlas_options=atlas_options):
+        return pair.affine_map(None if observed is None else pair.trust_of(observed))
     name = os.fspath(method)
     if name == "auto":
-        name = DEFAULT_METHOD
+        name = "names"
     if name in METHODS:
         return METHODS[name](source, target, observed=observed)
     if not os.path.exists(name):
@@ -46,3 +53,48 @@ def build_map(
             f"{loaded.target.name}, not {source.name} -> {target.name}"
         )
     return loaded if observed is None else loaded.restrict(observed)
+
+
+def build_converter(
+    source: Skeleton,
+    target: Skeleton,
+    *,
+    method: str | os.PathLike = "auto",
+    observed: Sequence[str] | None = None,
+    atlas_options: Mapping[str, Any] | None = None,
+) -> AffineMap | AtlasConverter:
+    """Builds what converts poses: the map itself, or the atlas, which solves anew for every
+    pattern of missing joints. Both have `apply`, `apply_confidence` and `target`.
+    """
+    pair = atlas_pair(source, target, method=method, atlas_options=atlas_options)
+    if pair is None:
+        return build_map(source, target, method=method, observed=observed)
+    from ..atlas.converting import AtlasConverter
+
+    return AtlasConverter(pair, observed=observed)
+
+
+def atlas_pair(
+    source: Skeleton,
+    target: Skeleton,
+    *,
+    method: str | os.PathLike = "auto",
+    atlas_options: Mapping[str, Any] | None = None,
+) -> AtlasPair | None:
+    """Returns the maps of the atlas where the method is `auto` and an atlas is installed.
+
+    Raises:
+      UserError: atlas options are given where no atlas is used.
+    """
+    from .. import atlas
+
+    used = os.fspath(method) == "auto" and atlas.available()
+    given = dict(atlas_options or {})
+    if not used:
+        if given:
+            why = "no atlas is installed" if os.fspath(method) == "auto" else f"not '{method}'"
+            raise UserError(f"{', '.join(given)}: only the atlas (--method auto) has that; {why}")
+        return None
+    from ..atlas.by_atlas import AtlasPair
+
+    return AtlasPair(source, target, options=atlas.AtlasOptions(**given))

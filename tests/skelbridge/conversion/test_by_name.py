@@ -8,6 +8,10 @@ from skelbridge.conversion.offsets import known_offset
 ALL = skeleton_defs.list()
 
 
+def by_names(source, target, **options):
+    return AffineMap.between(source, target, **{"method": "names"} | options)
+
+
 def row(affine_map, joint):
     i = affine_map.target.joints.index(joint)
     used = np.flatnonzero(np.nan_to_num(affine_map.weights[i]))
@@ -22,7 +26,7 @@ def test_within_a_family_everything_is_copied():
         ("h36m_32", "h36m_17"),
         ("imar", "h36m"),
     ]:
-        affine_map = AffineMap.between(a, b)
+        affine_map = by_names(a, b)
         assert set(affine_map.status) == {"copied"}, affine_map
         assert (affine_map.expected_error_mm == 0).all()
 
@@ -30,7 +34,7 @@ def test_within_a_family_everything_is_copied():
 @pytest.mark.parametrize("name", ALL)
 def test_a_format_maps_to_itself_by_the_identity(name):
     skeleton = skeleton_defs.get(name)
-    affine_map = AffineMap.between(name, name)
+    affine_map = by_names(name, name)
     assert set(affine_map.status) == {"copied"}
     repeated = {skeleton.point_of(j) for j in skeleton.joints}
     if len(repeated) == len(skeleton):
@@ -38,7 +42,7 @@ def test_a_format_maps_to_itself_by_the_identity(name):
 
 
 def test_smpl_to_h36m_states_the_known_offsets():
-    affine_map = AffineMap.between("smpl", "h36m")
+    affine_map = by_names("smpl", "h36m")
     status, sources, error = row(affine_map, "left_hip")
     assert (status, sources) == ("named", {"left_hip": 1})
     # 134 mm by regression, 137 mm by the decoder.
@@ -74,26 +78,26 @@ def test_offsets_of_a_pair_that_nobody_measured_are_differences():
 
 
 def test_documented_definitions():
-    affine_map = AffineMap.between("coco", "openpose")
+    affine_map = by_names("coco", "openpose")
     assert row(affine_map, "mid_hip") == ("copied", {"left_hip": 0.5, "right_hip": 0.5}, 0)
     # The neck is trained as the shoulder midpoint, but was measured 4-14 mm from it.
     status, sources, error = row(affine_map, "neck")
     assert (status, sources) == ("named", {"left_shoulder": 0.5, "right_shoulder": 0.5})
     assert 4 <= error <= 14
-    no_pelvis = AffineMap.between(
+    no_pelvis = by_names(
         "h36m", "h36m", observed=[j for j in skeleton_defs.get("h36m").joints if j != "pelvis"]
     )
     assert row(no_pelvis, "pelvis") == ("copied", {"left_hip": 0.5, "right_hip": 0.5}, 0)
 
 
 def test_loose_groups_are_not_taken_for_places():
-    affine_map = AffineMap.between("smpl", "coco_wholebody")
+    affine_map = by_names("smpl", "coco_wholebody")
     for joint in ("face-0", "left_hand_root"):
         assert joint in affine_map.target.joints
     by_joint = dict(zip(affine_map.target.joints, affine_map.status, strict=True))
     assert by_joint["face-0"] == "unavailable"
     assert not [j for j, s in by_joint.items() if "index" in j and s != "unavailable"]
-    markers = AffineMap.between("bmlmovi", "berkeley_mhad")
+    markers = by_names("bmlmovi", "berkeley_mhad")
     assert "combined" not in markers.status
 
 
@@ -101,7 +105,7 @@ def test_loose_groups_are_not_taken_for_places():
 @pytest.mark.parametrize("name", [name for name in ALL if not name.startswith("mano")])
 def test_maps_of_any_two_formats_are_valid_and_left_right_symmetric(name):
     for other in ("smpl_24", "h36m_17", "coco_17", "mpii_16", "kinectv2_25", "mixamo_65"):
-        affine_map = AffineMap.between(other, name)
+        affine_map = by_names(other, name)
         flipped = affine_map.flip()
         np.testing.assert_array_equal(flipped.weights, affine_map.weights)
         sides = affine_map.source.sides
@@ -113,4 +117,4 @@ def test_maps_of_any_two_formats_are_valid_and_left_right_symmetric(name):
 
 def test_unknown_method_is_explained():
     with pytest.raises(UserError, match="auto, names or the file"):
-        AffineMap.between("smpl", "h36m", method="magic")
+        by_names("smpl", "h36m", method="magic")
