@@ -108,6 +108,13 @@ def choose_pose_key(
     fitting = [
         name for name, (shape, dtype) in arrays.items() if _fits(name, shape, dtype, n_joints)
     ]
+    if (
+        not fitting
+        and n_joints
+        and any(_last_part(name) in FIELD_KEYS["joint_names"] for name in arrays)
+    ):
+        # Joints that have names may be fewer, or more, than the format's.
+        return choose_pose_key(path, arrays, key=None, n_joints=None)
     if len(fitting) == 1:
         return fitting[0]
     rank = {name: _rank(name) for name in fitting}
@@ -238,8 +245,12 @@ def _fits(name: str, shape: tuple[int, ...], dtype: np.dtype, n_joints: int | No
     return not (is_flat and name in _MAYBE_ROTATIONS)
 
 
+def _last_part(name: str) -> str:
+    return name.rsplit("/", 1)[-1].lower()
+
+
 def _rank(name: str) -> int:
-    name = name.rsplit("/", 1)[-1].lower()
+    name = _last_part(name)
     return POSE_KEYS.index(name) if name in POSE_KEYS else len(POSE_KEYS)
 
 

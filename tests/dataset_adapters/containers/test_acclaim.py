@@ -1,5 +1,4 @@
 import gzip
-import time
 
 import numpy as np
 import pytest
@@ -417,15 +416,6 @@ class TestRealFiles:
         assert lengths == pytest.approx(np.broadcast_to(expected, lengths.shape), abs=1e-6)
         thigh = expected[asf.joint_names.index("lfemur") - 1]
         assert 350 < thigh < 450
-
-    def test_speed(self, take_01_01):
-        asf_data, amc_data, _ = take_01_01
-        times = []
-        for _ in range(3):
-            start = time.perf_counter()
-            parse_amc("01_01.amc", amc_data, parse_asf("01.asf", asf_data)).positions()
-            times.append(time.perf_counter() - start)
-        assert min(times) < 2  # 0.2 s on an idle core
 
 
 def bones_of(asf_data, amc_data, *, without=()):

@@ -1,10 +1,9 @@
 import csv
 import gzip
-import time
 
 import numpy as np
 import pytest
-from fuzzing import assert_result_or_user_error, mutations
+from fuzzing import assert_result_or_user_error, bounded, mutations
 from scipy.spatial.transform import Rotation
 
 from dataset_adapters.containers.bvh import parse_bvh
@@ -266,11 +265,10 @@ class TestErrors:
 
     def test_endless_white_space(self):
         head = ARM[: ARM.index("Frames")].encode()
-        start = time.perf_counter()
         for tail in (b"", b"Frames:", b"Frames: 2", b"Frames: 2\nFrame"):
-            with pytest.raises(FileError, match="Frames: and Frame Time:"):
+            # Patterns that go back over white space again and again would take hours here.
+            with bounded(), pytest.raises(FileError, match="Frames: and Frame Time:"):
                 parse_bvh("x.bvh", head + tail + b" " * 1_000_000 + b"\n" * 1_000_000)
-        assert time.perf_counter() - start < 5
 
 
 class TestFuzz:
@@ -380,16 +378,6 @@ class TestRealFiles:
         spans = np.ptp(bvh.positions()[0], axis=0)
         # Decimetres, z up: as wide as high.
         assert spans == pytest.approx([16.9, 2.7, 16.6], abs=0.1)
-
-    def test_speed(self, samples):
-        path = samples / "cmu_bvh_amc_pair/01_01.bvh.gz"
-        data = gzip.decompress(path.read_bytes())
-        times = []
-        for _ in range(3):
-            start = time.perf_counter()
-            assert parse_bvh(path, data).positions().shape == (2752, 38, 3)
-            times.append(time.perf_counter() - start)
-        assert min(times) < 1  # 0.1 s on an idle core
 
 
 def positions_by_scipy(bvh, frame):

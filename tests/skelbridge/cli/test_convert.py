@@ -158,6 +158,16 @@ def test_saved_map_and_definition_file_of_ones_own(skelbridge, smpl):
     assert json.loads(done.stdout)["method"] == "names"
 
 
+def test_a_stated_format_and_a_file_that_names_some_of_its_joints(skelbridge, tmp_path):
+    names = sb.AffineMap.between("smpl", "smpl").source.joints[:22]
+    np.savez(tmp_path / "part.npz", positions=POSES[:, :22], joint_names=np.array(names))
+    done = skelbridge.works(
+        "convert", *BY_NAMES, "--from", "smpl", "--to", "h36m", "part.npz", "-o", "o.npy"
+    )
+    assert b"2 of 24 joints of smpl_24 are not in the file: left_hand, right_hand" in done.stderr
+    np.testing.assert_array_equal(np.load(tmp_path / "o.npy"), EXPECTED)
+
+
 def test_third_number_as_confidence(skelbridge, tmp_path):
     xyc = np.random.default_rng(1).uniform(0, 500, size=(3, 17, 3))
     xyc[..., 2] = 0.5
