@@ -39,9 +39,8 @@ def shaded_body(vertices: np.ndarray, faces: np.ndarray, view: View, *, pixels: 
     figure = _figure(width, height, dpi)
     axes = _axes(figure, view, (0, 0, 1, 1))
     corners = vertices[faces]
-    # A box cuts off what lies behind and in front of a part, so that a hand has no trunk behind it.
-    shown = view.holds(corners.mean(axis=1)) if view.name not in ("top", "front") else slice(None)
-    corners = corners[shown]
+    # Only what is in the box: a hand has no trunk behind it.
+    corners = corners[view.holds(corners.mean(axis=1))]
     flat, depth = view.project(corners), view.depth(corners)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     lengths = np.maximum(np.linalg.norm(normal, axis=1), 1e-9)
@@ -54,9 +53,18 @@ def shaded_body(vertices: np.ndarray, faces: np.ndarray, view: View, *, pixels: 
         PolyCollection(flat[order], facecolors=colors, edgecolors=colors, linewidths=0.4)
     )
     file = io.BytesIO()
-    # Without the names of programs and versions the same body gives the same bytes.
-    figure.savefig(file, format="png", transparent=True, metadata={"Software": None})
-    return file.getvalue()
+    figure.savefig(file, format="png", transparent=True)
+    return _with_few_shades(file)
+
+
+def _with_few_shades(file: io.BytesIO) -> bytes:
+    """Make a picture a quarter of its size."""
+    from PIL import Image
+
+    small = io.BytesIO()
+    shades = Image.open(file).quantize(64, method=Image.Quantize.FASTOCTREE)
+    shades.save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 def write_sheets(
@@ -73,7 +81,7 @@ def write_sheets(
     Args:
       folder: where `formats_01.png`, ... and `details_01.png`, ... go.
       formats: what to draw.
-      whole: views from above, the front and the side.
+      whole: views from the front, the side and above.
       details: as of `detail_views`.
       bodies: name of a view -> the shaded body as PNG.
       per_sheet: formats on a sheet.
@@ -95,7 +103,7 @@ def write_sheets(
 
 
 def _whole_sheet(formats: Sequence[FormatOnBody], views: Sequence[View], pictures):
-    top, front, side = views
+    front, side, top = views
     wide, high = front.size[0] + side.size[0], front.size[1] + top.size[1]
     columns = min(4, len(formats))
     rows = -(-len(formats) // columns)
@@ -122,10 +130,10 @@ def _detail_sheet(rows: Sequence[tuple[FormatOnBody, tuple[View, View]]], pictur
         corner = np.array([k % columns, lines - 1 - k // columns]) * cell
         for side, view in enumerate(pair):
             scale = min(3.4 / view.size[0], 4.0 / view.size[1])
-            lower_left = corner + (0.05 + 3.5 * side, 0.05)
-            box = [*lower_left, *(scale * np.array(view.size))]
+            size = scale * np.array(view.size)
+            box = [corner[0] + 0.05 + 3.5 * side, corner[1] + cell[1] - 0.3 - size[1], *size]
             _draw(_axes(sheet, view, _relative(box, sheet)), drawn, view, pictures)
-        x, y = (corner + (0.05, cell[1] - 0.15)) / sheet.get_size_inches()
+        x, y = np.add(corner, (0.05, cell[1] - 0.15)) / sheet.get_size_inches()
         sheet.text(x, y, f"{drawn.skeleton.name}: {pair[0].title}, {pair[1].title}", fontsize=9,
                    weight="bold", va="center")  # fmt: skip
     return sheet

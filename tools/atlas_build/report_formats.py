@@ -87,17 +87,18 @@ class View:
         return points @ np.cross(right, up)
 
 
-_X, _Y, _BACK, _FRONTWARDS = (0, 1), (1, 1), (2, -1), (2, 1)
+#: Index of an axis of the body, and its sign.
+_X, _Y, _BACK = (0, 1), (1, 1), (2, -1)
 
 
 def whole_views(vertices: np.ndarray) -> tuple[View, ...]:
-    """Return the views from above, the front and the left, of a mesh `(V, 3)` mm."""
-    low, high = vertices.min(axis=0) - 45, vertices.max(axis=0) + 45
+    """Return the views from the front, the left and above, of a mesh `(V, 3)` mm."""
+    low, high = (vertices.min(axis=0) - 45).tolist(), (vertices.max(axis=0) + 45).tolist()
     left_half = (-20.0, *low[1:])
     return (
-        View("top", "from above", _X, _BACK, tuple(low), tuple(high)),
         View("front", "from the front", _X, _Y, tuple(low), tuple(high)),
         View("side", "from the left: left half and midline", _BACK, _Y, left_half, tuple(high)),
+        View("top", "from above", _X, _BACK, tuple(low), tuple(high)),
     )
 
 
@@ -117,7 +118,14 @@ def detail_views(anchors: Mapping[str, np.ndarray]) -> dict[str, tuple[View, Vie
     return {
         "head": (
             View("head_front", "head from the front", _X, _Y, *head_box),
-            View("head_side", "head from the left", _BACK, _Y, *head_box),
+            View(
+                "head_side",
+                "head from the left: left half and midline",
+                _BACK,
+                _Y,
+                (-3.0, *head_box[0][1:]),
+                head_box[1],
+            ),
         ),
         "hand": (
             View("hand_top", "left hand from above", _X, _BACK, *hand),

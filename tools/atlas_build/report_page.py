@@ -12,8 +12,7 @@ from .placement_table import Source
 from .report_drawing import COLORS
 from .report_formats import FormatOnBody, View, details_of
 
-_STYLE = (
-    """
+_STYLE = """
 body { font: 14px/1.4 system-ui, sans-serif; margin: 1em 2em; color: #222; background: #fff; }
 nav { columns: 14em; margin: 1em 0; }
 nav a { display: block; }
@@ -27,11 +26,9 @@ svg g:hover .sigma { fill-opacity: .6; }
 table { border-collapse: collapse; font-size: 12px; }
 td, th { text-align: left; padding: 1px 8px 1px 0; vertical-align: top; }
 .lost { color: #a00; }
-"""
-    + "".join(f".{side} {{ fill: {color}; color: {color}; }}\n" for side, color in COLORS.items())
-)
+""" + "".join(f".{side} {{ fill: {color}; color: {color}; }}\n" for side, color in COLORS.items())
 #: Pixels of the longer side of a view on the page.
-_WHOLE_PX, _DETAIL_PX = 620, 330
+_WHOLE_PX, _DETAIL_PX = 560, 330
 
 
 def page(
@@ -57,7 +54,7 @@ def page(
     links = "".join(f'<a href="#{_text(f.skeleton.name)}">{_text(f.skeleton.name)}</a>'
                     for f in formats)  # fmt: skip
     views = {view.name: view for view in (*whole, *(v for pair in details.values() for v in pair))}
-    shared = "".join(_body(views[name], picture) for name, picture in bodies.items())
+    shared = "".join(_body(view, bodies[name]) for name, view in views.items())
     sections = "\n".join(_section(drawn, whole, details) for drawn in formats)
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -132,10 +129,9 @@ def _joint(drawn: FormatOnBody, k: int, at: np.ndarray, dot_mm: float) -> str:
     sigma = drawn.sigma_mm[k]
     words = (f"{k} {drawn.skeleton.joints[k]}: sigma {sigma:.0f} mm; "
              f"{', '.join(drawn.sources[k])}")  # fmt: skip
-    place = f'cx="{at[0]:.1f}" cy="{at[1]:.1f}"'
-    return (f'<g class="{drawn.skeleton.sides[k]}"><title>{_text(words)}</title>'
-            f'<circle class="sigma" {place} r="{sigma:.0f}"/>'
-            f'<circle {place} r="{dot_mm:.1f}"/></g>')  # fmt: skip
+    return (f'<g class="{drawn.skeleton.sides[k]}" transform="translate({at[0]:.1f} {at[1]:.1f})">'
+            f'<title>{_text(words)}</title><circle class="sigma" r="{sigma:.0f}"/>'
+            f'<circle r="{dot_mm:.1f}"/></g>')  # fmt: skip
 
 
 def _row(drawn: FormatOnBody, k: int) -> str:
