@@ -10,8 +10,9 @@ from skeleton_defs import Skeleton
 
 from ..conversion.affine_map import AffineMap
 from ..conversion.by_name import map_by_name
-from .by_atlas import AtlasPair
+from .by_atlas import AtlasPair, PairRows
 from .errors import P95_PER_MEAN
+from .reasons import limits_of
 
 #: From this statistical error on, a table says what it is that the source does not tell.
 _WORTH_A_REASON_MM = 20.0
@@ -51,33 +52,32 @@ class JointAccuracy:
 
 def accuracy_of(pair: AtlasPair) -> list[JointAccuracy]:
     """Returns what to expect of every target joint of a conversion by the atlas."""
-    return _rows(pair.affine_map(), pair.would_be_mm(), pair.limits())
+    found = pair.rows()
+    return _table(pair.affine_map(), found, limits_of(pair, found))
 
 
 def accuracy_by_name(source: Skeleton, target: Skeleton) -> list[JointAccuracy]:
     """Returns what to expect without an atlas."""
-    return _rows(map_by_name(source, target), {}, {})
+    return _table(map_by_name(source, target), None, {})
 
 
-def _rows(
-    affine_map: AffineMap, would_be_mm: dict[str, tuple[float, ...]], limits: dict[str, str]
+def _table(
+    affine_map: AffineMap, found: PairRows | None, limits: dict[int, str]
 ) -> list[JointAccuracy]:
-    names = map_by_name(affine_map.source, affine_map.target)
+    names = map_by_name(affine_map.source, affine_map.target) if found is None else found.names
     rows = []
-    for row, (joint, status) in enumerate(
-        zip(affine_map.target.joints, affine_map.status, strict=True)
-    ):
-        lost = status == "unavailable"
-        expected = _known(affine_map.expected_error_mm[row])
-        parts = (affine_map.statistical_error_mm[row], affine_map.placement_error_mm[row])
-        if lost and joint in would_be_mm:
-            expected, *parts = would_be_mm[joint]
-        statistical, placement = map(_known, parts)
+    for row, joint in enumerate(affine_map.target.joints):
+        lost = affine_map.status[row] == "unavailable"
+        errors = [affine_map.expected_error_mm, affine_map.statistical_error_mm,
+                  affine_map.placement_error_mm]  # fmt: skip
+        if found is not None and row in limits:
+            errors = [found.would_be_mm, found.statistical_mm, found.placement_mm]
+        expected, statistical, placement = (_known(error[row]) for error in errors)
         vague = lost or (statistical is not None and statistical >= _WORTH_A_REASON_MM)
         rows.append(
             JointAccuracy(
                 joint=joint,
-                status=status,
+                status=affine_map.status[row],
                 names_mm=_known(names.expected_error_mm[row]),
                 names_joint=_used(names, row),
                 expected_mm=expected,
@@ -85,7 +85,7 @@ def _rows(
                 placement_mm=placement,
                 p95_mm=None if expected is None else P95_PER_MEAN * expected,
                 absolute_weights=None if lost else float(np.abs(affine_map.weights[row]).sum()),
-                limit=limits.get(joint, affine_map.notes[row] if lost else None) if vague else None,
+                limit=limits.get(row, affine_map.notes[row] if lost else None) if vague else None,
             )
         )
     return rows

@@ -14,12 +14,9 @@ from ..conversion.affine_map import AffineMap
 from ..conversion.by_name import map_by_name
 from .errors import AtlasOptions, placement_error_mm, statistical_error_mm
 from .moments import Moments, default_moments
-from .reasons import unknown_because
+from .reasons import map_notes
 from .solver import Problem, Solution, gather, solve
 from .sparse import solve_sparse
-
-#: Sums of absolute weights beyond this pass the sources' noise on several times; the note says so.
-_LARGE_WEIGHTS = 3.0
 
 
 def map_by_atlas(
@@ -48,12 +45,17 @@ def map_by_atlas(
 
 
 @dataclass(frozen=True)
-class _Rows:
+class PairRows:
     """What was found for one set of observed joints; arrays have a row per target joint.
 
-    `solution` is that of the target joints that have a place, from the source joints `seen`; None
-    where nothing was solved. `would_be_mm` is the combined error also where it is too large, NaN
-    where nothing was combined.
+    Attributes:
+      weights, status: as in `AffineMap`.
+      statistical_mm, placement_mm: the errors, also where they are too large; 0 for copied joints,
+        NaN where nothing was solved.
+      would_be_mm: both together for the joints that were solved, NaN for others.
+      names: what names alone give.
+      seen: numbers of the source joints that were solved from.
+      solution: of all target joints that have a place, from those; None where there are none.
     """
 
     weights: np.ndarray
@@ -125,11 +127,11 @@ class AtlasPair:
           trust: (J_source,) 0 where a joint is missing, else the factor by which its noise is
             divided: 1, or less for a joint that is less sure.
         """
-        return self._rows(trust).weights
+        return self.rows(trust).weights
 
     def affine_map(self, trust: np.ndarray | None = None) -> AffineMap:
         """Returns the map with its statuses, errors and notes."""
-        rows = self._rows(np.ones(len(self.source)) if trust is None else trust)
+        rows = self.rows(trust)
         solved = ~np.isnan(rows.would_be_mm)
         error = np.where(solved, rows.would_be_mm, rows.names.expected_error_mm)
         lost = rows.status == "unavailable"
@@ -139,19 +141,21 @@ class AtlasPair:
             self.target,
             tuple(rows.status.tolist()),
             np.where(lost, np.nan, error),
-            self._notes(rows),
+            map_notes(self, rows),
             "atlas",
             np.where(lost, np.nan, rows.statistical_mm),
             np.where(lost, np.nan, rows.placement_mm),
         )
 
-    def _rows(self, trust: np.ndarray) -> _Rows:
+    def rows(self, trust: np.ndarray | None = None) -> PairRows:
+        """Returns the map's rows before it is put together; `trust` as for `weights`."""
+        trust = np.ones(len(self.source)) if trust is None else trust
         names = self._names(trust)
         status = np.array(names.status, dtype="<U11")
         weights = np.array(names.weights)
         statistical, placement = (np.where(status == "copied", 0.0, np.nan) for _ in range(2))
         would_be = np.full(len(status), np.nan)
-        rest = _Rows(
+        rest = PairRows(
             weights, status, statistical, placement, would_be, names, np.empty(0, int), None
         )
         # Formats of one family need no atlas, so it is not even read.
@@ -212,60 +216,6 @@ class AtlasPair:
             return names
         seen = [joint for joint, gone in zip(self.source.joints, missing, strict=True) if not gone]
         return map_by_name(self.source, self.target, observed=seen)
-
-    def _notes(self, rows: _Rows) -> tuple[str, ...]:
-        notes = list(rows.names.notes)
-        if rows.solution is None:
-            return tuple(notes)
-        reasons = self._reasons(rows)
-        for row, status in enumerate(rows.status):
-            if self.target_points[row] < 0:
-                notes[row] += "; it has no place in the atlas"
-            elif status == "unavailable":
-                notes[row] = f"would be off by {rows.would_be_mm[row]:.0f} mm: {reasons[row]}"
-            elif status == "combined":
-                notes[row] = (
-                    f"atlas: statistics {rows.statistical_mm[row]:.0f} mm, "
-                    f"placement {rows.placement_mm[row]:.0f} mm"
-                )
-                if (total := np.abs(rows.weights[row]).sum()) > _LARGE_WEIGHTS:
-                    notes[row] += f"; absolute weights add up to {total:.1f}"
-        return tuple(notes)
-
-    def would_be_mm(self, trust: np.ndarray | None = None) -> dict[str, tuple[float, float, float]]:
-        """Returns (expected, statistical, placement) errors in mm of all joints that were solved.
-
-        Those that are unavailable because of them are included.
-        """
-        rows = self._rows(np.ones(len(self.source)) if trust is None else trust)
-        errors = zip(rows.would_be_mm, rows.statistical_mm, rows.placement_mm, strict=True)
-        return {
-            joint: tuple(map(float, error))
-            for joint, error in zip(self.target.joints, errors, strict=True)
-            if not np.isnan(error[0])
-        }
-
-    def limits(self, trust: np.ndarray | None = None) -> dict[str, str]:
-        """Returns why target joints are not known better, by joint, for those that were solved."""
-        rows = self._rows(np.ones(len(self.source)) if trust is None else trust)
-        if rows.solution is None:
-            return {}
-        solved = np.flatnonzero(~np.isnan(rows.would_be_mm))
-        reasons = self._reasons(rows)
-        return {self.target.joints[row]: reasons[row] for row in solved}
-
-    def _reasons(self, rows: _Rows) -> dict[int, str]:
-        placed = np.flatnonzero(self.target_points >= 0)
-        found = unknown_because(
-            self.moments,
-            rows.solution.weights,
-            sources=self.source_points[rows.seen],
-            targets=self.target_points[placed],
-            source_names=[self.source.joints[i] for i in rows.seen],
-            target_names=[self.target.joints[i] for i in placed],
-            placement_mm=rows.placement_mm[placed],
-        )
-        return dict(zip(placed.tolist(), found, strict=True))
 
 
 def _placed_flip(skeleton: Skeleton, placed: np.ndarray) -> np.ndarray | None:

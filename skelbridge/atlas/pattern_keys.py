@@ -16,19 +16,24 @@ LARGEST_NUMBER = {
 }
 
 
-def first_coordinate_levels(block: np.ndarray) -> np.ndarray:
-    """Returns (N, J) uint8, 1 where the first coordinate of (N, J, D) poses is finite.
+def first_coordinate_levels(block: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Returns (N + 1, J) uint8, 1 where the first coordinate of (N, J, D) poses is finite.
 
     Joints are nearly always missing altogether, and one coordinate takes a tenth of the time of
-    all. Whoever uses this checks that no other coordinate is missing.
+    all. Whoever uses this checks that no other coordinate is missing. The last row is `usual`, so
+    that the key of complete poses is known.
     """
-    return np.isfinite(block[..., 0]).view(np.uint8)
+    levels = np.empty((len(block) + 1, block.shape[1]), bool)
+    np.isfinite(block[..., 0], out=levels[:-1])
+    levels[-1] = usual
+    return levels.view(np.uint8)
 
 
 def hide_missing(rows: np.ndarray) -> None:
     """Replaces NaN and infinity in (N, K) rows of a dtype in `LARGEST_NUMBER` by that number.
 
-    Times a weight of zero it is zero, as NaN is not. (NaN with a sign stays; nobody writes those.)
+    Times a weight of zero it is zero, as NaN is not. Minus infinity and NaN with its sign bit set
+    stay as they are.
     """
     bits = rows.view(f"i{rows.itemsize}")
     largest = LARGEST_NUMBER[rows.dtype]

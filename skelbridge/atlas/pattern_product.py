@@ -57,6 +57,9 @@ class PatternProduct:
         Up to `SPARE_ROWS` rows behind `end` are overwritten as well, which makes it one call.
         """
         factor, most = self._factor(dims, rows.dtype)
+        if end - start <= most:
+            np.matmul(rows[start:end], factor, out=out[start:end])
+            return
         blocks = -((start - end) // most)
         size = -((start - end) // blocks)
         stop = start + blocks * size

@@ -60,6 +60,7 @@ class PatternMaps:
         self._cached_bytes = 0
         self._lock = threading.Lock()
         self._incomplete: set[bytes] = set()
+        self._expect_gaps = False
         self.frames = self.incomplete_frames = 0
 
     @property
@@ -128,7 +129,9 @@ class PatternMaps:
     def _convert(self, block: np.ndarray, sure: np.ndarray | None, result: np.ndarray) -> None:
         """Converts one piece of (N, J_source, D) poses into (N, J_target, D)."""
         with np.errstate(over="ignore", invalid="ignore"):
-            if sure is None and self._usual.all() and _all_finite(block):
+            # Where the last piece had gaps, asking whether this one has any does not pay.
+            whole = sure is None and self._usual.all() and not self._expect_gaps
+            if whole and _all_finite(block):
                 pattern = self._product(self._usual.view(np.uint8))
                 pattern.multiply(block, result)
                 result[:, pattern.unavailable] = np.nan
@@ -140,10 +143,10 @@ class PatternMaps:
         together = block.shape[1] * block.shape[2] <= MAX_TOGETHER
         if not together or block.dtype != result.dtype or block.dtype not in LARGEST_NUMBER:
             return False
-        # The last row is that of a complete pose, so that its key is known.
-        levels = np.concatenate([first_coordinate_levels(block), [self._usual]])
+        levels = first_coordinate_levels(block, self._usual)
         keys = pattern_keys(levels, graded=False)
         lacking = np.flatnonzero(keys[:-1] != keys[-1])
+        self._expect_gaps = len(lacking) > 0
         mostly_complete = 2 * len(lacking) < len(block)
         sorted_poses = lacking if mostly_complete else np.arange(len(block))
         order, runs = self._runs(levels, keys, sorted_poses)
@@ -153,21 +156,21 @@ class PatternMaps:
             usual = self._product(levels[-1])
             usual.multiply(block, result)
             result[order] = product
+        # Where a joint lacks another coordinate alone, the result is NaN, or the number that stands
+        # for it is so large that its square is infinite with whatever weight.
+        if not _all_finite(result if mostly_complete else product):
+            return False
+        for start, end, pattern in runs:
+            for joint in pattern.unavailable:
+                product[start:end, joint] = np.nan
+        if mostly_complete:
+            result[:, usual.unavailable] = np.nan
+            result[order] = product
         else:
             # take() by the inverse order: half the time of writing to places.
             place = np.empty_like(order)
             place[order] = np.arange(len(order))
             np.take(product, place, axis=0, out=result, mode="clip")
-        # A joint without its second coordinate alone: it is NaN, or the number that stands for it
-        # is so large that its square is infinite, with whatever weight.
-        if not _all_finite(result):
-            return False
-        if mostly_complete and len(usual.unavailable):
-            result[:, usual.unavailable] = np.nan
-            result[order[:, None], usual.unavailable] = product[:, usual.unavailable]
-        for start, end, pattern in runs:
-            if len(pattern.unavailable):
-                result[order[start:end, None], pattern.unavailable] = np.nan
         self._count(runs)
         return True
 

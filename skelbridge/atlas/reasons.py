@@ -3,16 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .moments import Moments
+
+if TYPE_CHECKING:
+    from .by_atlas import AtlasPair, PairRows
 
 #: Joints whose unexplained motions correlate by at least this move together.
 _TOGETHER = 0.7
 #: ... as far as their unexplained motion is at least this share of the joint's own.
 _COMPARABLE = 0.5
 _NAMED = 3
+#: Sums of absolute weights beyond this pass the sources' noise on several times; the note says so.
+_LARGE_WEIGHTS = 3.0
+
+
+def map_notes(pair: AtlasPair, rows: PairRows) -> tuple[str, ...]:
+    """Returns one line per target joint on where it comes from, or why it cannot be had."""
+    notes = list(rows.names.notes)
+    reasons = limits_of(pair, rows)
+    for row, status in enumerate(rows.status):
+        if rows.solution is not None and pair.target_points[row] < 0:
+            notes[row] += "; it has no place in the atlas"
+        elif status == "unavailable" and row in reasons:
+            notes[row] = f"would be off by {rows.would_be_mm[row]:.0f} mm: {reasons[row]}"
+        elif status == "combined":
+            notes[row] = (
+                f"atlas: statistics {rows.statistical_mm[row]:.0f} mm, "
+                f"placement {rows.placement_mm[row]:.0f} mm"
+            )
+            if (total := np.abs(rows.weights[row]).sum()) > _LARGE_WEIGHTS:
+                notes[row] += f"; absolute weights add up to {total:.1f}"
+    return tuple(notes)
+
+
+def limits_of(pair: AtlasPair, rows: PairRows) -> dict[int, str]:
+    """Returns what limits the accuracy of each target joint that was solved, by its number."""
+    if rows.solution is None:
+        return {}
+    placed = np.flatnonzero(pair.target_points >= 0)
+    found = unknown_because(
+        pair.moments,
+        rows.solution.weights,
+        sources=pair.source_points[rows.seen],
+        targets=pair.target_points[placed],
+        source_names=[pair.source.joints[i] for i in rows.seen],
+        target_names=[pair.target.joints[i] for i in placed],
+        placement_mm=rows.placement_mm[placed],
+    )
+    solved = ~np.isnan(rows.would_be_mm)
+    return {row: why for row, why in zip(placed.tolist(), found, strict=True) if solved[row]}
 
 
 def unknown_because(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .moments import Moments
-from .products import product
+from .products import positive_inverse, product
 
 # A floor under the ridge: some points are exact midpoints of others, which leaves their weights
 # undetermined without any noise. The rank that the file keeps is not more exact than this either.
@@ -121,16 +121,15 @@ def solve(problem: Problem, *, noise_mm: float | np.ndarray) -> Solution:
     noise = noise_variance(noise_mm, count)
     # The ridge bounds the condition number (10^4 or so), so the inverse loses nothing that counts,
     # and one product with it is several times as fast as solving for a thousand targets.
-    inverse = np.linalg.inv(problem.among_sources + np.diag(noise))
-    inverse = (inverse + inverse.T) / 2  # or the sums of rows and columns differ by rounding
+    inverse = positive_inverse(problem.among_sources + np.diag(noise))
     ones = inverse.sum(axis=1)
     # einsum, like `product`, wakes no threads.
     multiplier = (np.einsum("s,st->t", ones, problem.to_targets) - 1) / ones.sum()
-    weights = product(problem.to_targets.T, inverse)
-    weights -= np.outer(multiplier, ones)
+    weights = product((problem.to_targets - multiplier).T, inverse)
     if problem.source_flip is not None and _symmetric(noise, problem.source_flip):
         weights = mirrored_mean(weights, problem)
-    # At the minimum A w = c - lambda 1, so that w'Aw = w'c - lambda.
+    # At the minimum A w = c - lambda 1, so that w'Aw = w'c - lambda: exact to the square of some
+    # micrometres, and a product less.
     explained = np.einsum("ts,st->t", weights, problem.to_targets)
     noisy = problem.of_targets - explained - multiplier
     passed_on = np.einsum("ts,ts,s->t", weights, weights, noise)

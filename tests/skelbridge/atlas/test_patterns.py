@@ -88,6 +88,21 @@ def test_one_coordinate_that_is_not_finite_makes_the_joint_missing(dtype, coordi
     assert np.isnan(result[18, 2]).all() and not np.isnan(result[18, 4]).any()
 
 
+@pytest.mark.parametrize("share", [0.1, 1.0])
+def test_what_complete_poses_lack_others_may_have(share):
+    def odd(trust):
+        weights = build(trust)
+        weights[6] = np.nan if trust.all() else weights[6]
+        return weights
+
+    rng = np.random.default_rng(9)
+    poses = rng.normal(size=(500, 24, 3))
+    poses[rng.random(500) < share, 7] = np.nan
+    np.testing.assert_allclose(
+        convert_with_patterns(poses, odd), one_by_one(poses, odd), atol=1e-10
+    )
+
+
 def test_unused_joints_may_hold_anything():
     def only_first(trust):
         weights = np.zeros((1, 24))

@@ -134,7 +134,8 @@ def test_fewer_joints_never_lower_the_expected_error(body, pair, seed, noise_mm)
     if seen.sum() > 1:
         seen[rng.choice(np.flatnonzero(seen))] = False
         after = solve(problem.observed(seen), noise_mm=noise_mm).noisy_variance
-        assert (after >= before - 1e-12).all()
+        # Rounding with 1 mm of noise: some 10^-12 m^2, the square of a few micrometres.
+        assert (after >= before - 2e-11).all()
 
 
 def test_no_weights_are_better_than_the_solution(body):
