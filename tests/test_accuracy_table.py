@@ -1,19 +1,15 @@
 """The table of expected errors, and that every pair of formats converts."""
 
 import json
-import sys
 from pathlib import Path
 
+import accuracy_table
 import numpy as np
 import pytest
 
 import skeleton_defs
 from skelbridge.atlas import available
 from skelbridge.conversion.affine_map import AffineMap
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
-
-import accuracy_table
 
 README = Path(__file__).parents[1] / "skelbridge" / "atlas" / "README.md"
 

@@ -5,14 +5,10 @@ Most of it needs anny and torch (extra `body`) and is skipped without them.
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
 from atlas_build.body import Bodies, bodies_of, make_bodies, pose, sample_posed_bodies
 from atlas_build.landmarks import LANDMARK_FILE, load_landmarks
 from atlas_build.motion import Motion

@@ -1,12 +1,6 @@
 """The whole way from motion files to measured errors. Needs anny; slow."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
 from atlas_build import evaluation
 from atlas_build import moments_build as build
 from atlas_build.motion import load_motions

@@ -4,18 +4,9 @@ import gzip
 import io
 import json
 import pickle
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzzing import assert_result_or_user_error, mutations
-
-from dataset_adapters.containers.acclaim import parse_amc, parse_asf
-from dataset_adapters.containers.errors import FileError
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
 from atlas_build import motion_files
 from atlas_build.bvh_motion import read_bvh
 from atlas_build.coverage import coverage, coverage_text, stick_figures
@@ -47,6 +38,10 @@ from atlas_build.turning import (
     swing_vector,
     twist_angle,
 )
+from fuzzing import assert_result_or_user_error, mutations
+
+from dataset_adapters.containers.acclaim import parse_amc, parse_asf
+from dataset_adapters.containers.errors import FileError
 
 X, Y, Z = np.eye(3)
 UPRIGHT = np.broadcast_to(np.eye(3), (1, len(PARTS), 3, 3))

@@ -1,18 +1,9 @@
 """The placement table: its rules, and where rows put points on hand-made bodies."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-import skeleton_defs
-from dataset_adapters.body_models.rotations import matrix_from_axis_angle
-from dataset_adapters.containers.errors import FileError
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
 from atlas_build.anchor_names import anchor_names, other_side
 from atlas_build.body import PARTS, PosedBodies
 from atlas_build.moments_build import (
@@ -23,6 +14,10 @@ from atlas_build.moments_build import (
 )
 from atlas_build.placement import REFERENCE_HIP_WIDTH_M, load_placements, place
 from atlas_build.placement_table import COLUMNS, parse_anchor
+
+import skeleton_defs
+from dataset_adapters.body_models.rotations import matrix_from_axis_angle
+from dataset_adapters.containers.errors import FileError
 
 HIPS = {"bone:upperleg01.L": (0.11, 0.9, 0.0), "bone:upperleg01.R": (-0.11, 0.9, 0.0)}
 SOURCES = {

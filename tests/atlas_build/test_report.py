@@ -1,15 +1,10 @@
 """The report page and its pictures, on a body made of a few boxes."""
 
-import sys
 from html.parser import HTMLParser
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-
 from atlas_build import report_drawing as drawing
 from atlas_build import report_formats as report
 from atlas_build.body import PARTS, PosedBodies

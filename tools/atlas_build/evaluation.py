@@ -19,7 +19,7 @@ from .placement import Placements, load_placements, place
 
 #: Unseen samples, bodies, and what is added to the build's seed to draw them.
 N_SAMPLES, N_BODIES, SEED_SHIFT = 2000, 100, 1000
-#: The pairs of the issue, with the largest mean error it allows and that with 10 mm of noise.
+#: The pairs that are held to a bound on the mean error, and on that with 10 mm of noise.
 PAIRS = (
     ("smpl_24", "h36m_17", 11.0, 20.0), ("h36m_17", "smpl_24", None, None),
     ("coco_17", "h36m_17", 16.0, None), ("coco_17", "smpl_24", 22.0, 30.0),
@@ -138,8 +138,12 @@ def report(
     placements_folder: str | os.PathLike, samples: str | os.PathLike, seed: int,
     show: Print = print,
 ) -> None:  # fmt: skip
-    """Print what the issue asks for: unseen motion, real frames, widths and lengths."""
-    report_unseen(moments, held_out(motions, placements, seed=seed), show=show)
+    """Print the errors on unseen motion, in 2D and on real frames, and widths and lengths."""
+    from .perspective import report_perspective
+
+    unseen = held_out(motions, placements, seed=seed)
+    report_unseen(moments, unseen, show=show)
+    report_perspective(moments, unseen, show=show)
     report_real(motions, placements_folder, samples, calibration=moments.calibration, seed=seed,
                 show=show)  # fmt: skip
     from .ranges import report_ranges
