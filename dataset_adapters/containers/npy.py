@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import threading
 import weakref
 from pathlib import Path
 
@@ -32,6 +33,8 @@ __all__ = [
 MAX_FORTRAN_BYTES = 256 << 20
 #: The most that one read asks of the system (Linux itself stops below 2 GiB).
 _MAX_READ_BYTES = 1 << 30
+#: So much is written before its way to the disk begins.
+_FLUSH_BYTES = 64 << 20
 
 
 class NpyFile:
@@ -181,6 +184,9 @@ class NpyWriter:
             raise ValueError(f"dtype must be of numbers or text. Received {self.dtype}")
         self.n_rows = n_rows
         self._n_written = 0
+        self._unflushed_bytes = 0
+        self._flushing: threading.Thread | None = None
+        self._flush_error: OSError | None = None
         self._file = Path(path).open("wb", buffering=0)  # noqa: SIM115 - closed by close()
         self._write(format_npy_header((n_rows or 0, *self.shape_tail), self.dtype))
 
@@ -197,6 +203,24 @@ class NpyWriter:
         buffer = memoryview(values)
         while buffer:
             buffer = buffer[self._file.write(buffer[:_MAX_READ_BYTES]) :]
+        self._unflushed_bytes += len(values)
+        if self._unflushed_bytes >= _FLUSH_BYTES and not (
+            self._flushing and self._flushing.is_alive()
+        ):
+            self._unflushed_bytes = 0
+            self._flushing = threading.Thread(target=self._flush)
+            self._flushing.start()
+
+    def _flush(self) -> None:
+        """Sends what was written so far to the disk while more is being made."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:  # Told once only, so it must not get lost here.
+            self._flush_error = error
+
+    def _finish_flushing(self) -> None:
+        if self._flushing is not None:
+            self._flushing.join()
 
     def close(self) -> None:
         """Completes the header and closes the file.
@@ -206,7 +230,10 @@ class NpyWriter:
         """
         if self._file.closed:
             return
+        self._finish_flushing()
         with self._file:
+            if self._flush_error is not None:
+                raise self._flush_error
             if self.n_rows is None:
                 self._file.seek(0)
                 self._write(format_npy_header((self._n_written, *self.shape_tail), self.dtype))
@@ -222,6 +249,7 @@ class NpyWriter:
         if kind is None:
             self.close()
         else:
+            self._finish_flushing()
             self._file.close()
 
 

@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import struct
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from fuzzing import assert_result_or_user_error, bounded, mutations
 
+from dataset_adapters.containers import npy
 from dataset_adapters.containers.errors import FileError
 from dataset_adapters.containers.npy import (
     NpyFile,
@@ -447,3 +449,21 @@ def test_damaged_archives(save):
     save(buffer, joints=ARRAYS["float32"], names=ARRAYS["text"])
     for damaged in mutations(buffer.getvalue(), 150, seed=2):
         assert_result_or_user_error(read_all, damaged)
+
+
+def test_what_goes_wrong_on_the_way_to_the_disk_is_told_when_closing(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(npy, "_FLUSH_BYTES", 1000)
+    monkeypatch.setattr(npy.os, "fsync", full)
+    writer = npy.NpyWriter(tmp_path / "a.npy", (10,), "float32", n_rows=100)
+    writer.append(np.zeros((100, 10), np.float32))
+    with pytest.raises(OSError, match="No space left"):
+        writer.close()
+    with (
+        pytest.raises(OSError, match="broken"),
+        npy.NpyWriter(tmp_path / "b.npy", (10,), "float32") as writer,
+    ):
+        writer.append(np.zeros((100, 10), np.float32))
+        raise OSError("broken")
