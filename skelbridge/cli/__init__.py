@@ -13,6 +13,7 @@ import click
 
 from skeleton_defs import UserError
 
+from .acae_command import acae
 from .accuracy_command import accuracy
 from .convert_command import convert
 from .fit_command import fit
@@ -30,7 +31,7 @@ def cli():
     """Convert 3D and 2D human poses between any two skeleton formats."""
 
 
-for _command in (convert, accuracy, fit, formats, show, view, completion):
+for _command in (convert, accuracy, fit, acae, formats, show, view, completion):
     cli.add_command(_command)
 
 
