@@ -42,7 +42,7 @@ from .shell import FormatName
     show_default=True,
     metavar="auto|names|FILE",
     help="auto: the same point where there is one, else the atlas; names: the same or nearest "
-    "name; FILE: a saved map.",
+    "name; FILE: a saved map or ACAE.",
 )
 @atlas_solving_options
 @click.option(

@@ -43,9 +43,14 @@ def build_map(
     if not os.path.exists(name):
         hint = suggestions(name, list(METHODS))
         raise UserError(
-            f"--method must be auto, {', '.join(METHODS)} or the file of a saved map. "
+            f"--method must be auto, {', '.join(METHODS)} or the file of a saved map or ACAE. "
             f"Received '{name}', which is neither{hint}"
         )
+    from ..acae import Acae, is_acae
+    from ..acae.refit import acae_map
+
+    if is_acae(name):
+        return acae_map(Acae.load(name), source, target, observed=observed)
     loaded = AffineMap.load(name)
     if (loaded.source, loaded.target) != (source, target):
         raise UserError(
