@@ -15,7 +15,7 @@ def acae_file(tmp_path_factory):
     rng = np.random.default_rng(0)
     smpl, coco = registry.indices("smpl_24"), registry.indices("coco_17")
     poses = np.empty((400, len(registry), 3))
-    poses[:, smpl] = rng.normal(0, 300, (400, 24, 3)) + [0, 0, 4000]
+    poses[:, smpl] = rng.normal((0, 0, 4000), 300, (400, 24, 3))
     bridge = sb.AffineMap.between("smpl", "coco", method="auto", max_error_mm=1e6)
     poses[:, coco] = bridge.apply(poses[:, smpl])
     fit = fit_acae(
