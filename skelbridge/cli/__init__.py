@@ -18,11 +18,9 @@ from .accuracy_command import accuracy
 from .convert_command import convert
 from .fit_command import fit
 from .format_commands import formats, show
+from .interrupt import end_interrupted
 from .shell import completion
 from .view_command import view
-
-# 128 + SIGINT, what shells report for a program that Ctrl-C ended.
-_INTERRUPTED = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -36,7 +34,7 @@ for _command in (convert, accuracy, fit, acae, formats, show, view, completion):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line and exits: 0, 2 for a user's mistake, 130 for Ctrl-C."""
+    """Runs the command line and exits: 0, 2 for a user's mistake; Ctrl-C ends it by the signal."""
     try:
         cli.main(args=arguments, prog_name="skelbridge", standalone_mode=False)
     except UserError as error:
@@ -46,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(error.format_message() + (f" (see {hint.command_path} --help)" if hint else ""))
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted; nothing was left half-written.", err=True)
-        sys.exit(_INTERRUPTED)
+        end_interrupted()
     except BrokenPipeError:
         # The reader of our output has gone (as in `skelbridge formats | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,10 +7,8 @@ import sys
 
 import click
 
+from .interrupt import end_interrupted
 from .options import warn
-
-# 128 + SIGINT, what shells report for a program that Ctrl-C ended.
-_INTERRUPTED = 130
 
 
 @click.group()
@@ -106,7 +104,7 @@ def fit(
     written = output if report is None else f"{output} and {report}"
     click.echo(f"wrote {written} in {fitted.seconds:.1f} s")
     if fitted.interrupted:
-        sys.exit(_INTERRUPTED)
+        end_interrupted()
 
 
 @acae.command()
