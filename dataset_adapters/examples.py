@@ -22,10 +22,13 @@ class ImageRef:
     Attributes:
       path: file relative to the dataset's root, with forward slashes.
       video_frame: 0-based index in decoding order where the file is a video.
+      mirrored: the file shows the world in a mirror: reverse its pixel columns after decoding.
+        Cameras, boxes, masks and 2D joints refer to the reversed image.
     """
 
     path: str
     video_frame: int | None = None
+    mirrored: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +98,7 @@ class ExampleBlock:
     in `Example`; `images` holds paths, `video_frames` the indices where these are videos.
 
     Attributes:
+      mirrored: see `ImageRef`; one for all rows.
       notes: choices that the adapter made on the evidence in the data, one line each.
 
     Raises:
@@ -119,6 +123,7 @@ class ExampleBlock:
     joints2d: np.ndarray | None = None
     validity: np.ndarray | None = None
     extras: Mapping[str, Any] = field(default_factory=dict)
+    mirrored: bool = False
     notes: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -177,6 +182,7 @@ class ExampleBlock:
             person=example.person,
             images=image and image.path,
             video_frames=row(image and image.video_frame),
+            mirrored=bool(image and image.mirrored),
             cameras=example.camera,
             image_sizes=example.image_size,
             boxes=row(example.box),
@@ -214,7 +220,7 @@ class ExampleBlock:
         }
         if self.images is not None:
             index = None if self.video_frames is None else int(self.video_frames[row])
-            values["image"] = ImageRef(value(self.images), index)
+            values["image"] = ImageRef(value(self.images), index, self.mirrored)
         for name in ("sequence", "subject", "camera_name", "person"):
             values[name] = value(getattr(self, name))
         for name in ("box", "mask", "joints3d", "joints2d", "validity"):
