@@ -205,11 +205,12 @@ def _frozen(array: np.ndarray) -> np.ndarray:
 
 
 def _check_rotation(R: np.ndarray) -> None:
-    defect = np.abs(R @ R.T - np.eye(3)).max()
-    if defect > 1e-3 or np.linalg.det(R) < 0:
+    with np.errstate(over="ignore", invalid="ignore"):
+        defect, determinant = np.abs(R @ R.T - np.eye(3)).max(), np.linalg.det(R)
+    if not (defect <= 1e-3 and determinant > 0):
         raise ValueError(
             "R must be a rotation matrix (orthonormal, determinant +1). "
-            f"Received one with a defect of {defect:.3g} and determinant {np.linalg.det(R):.3g}"
+            f"Received one with a defect of {defect:.3g} and determinant {determinant:.3g}"
         )
 
 

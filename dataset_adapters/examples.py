@@ -299,6 +299,8 @@ def _floats(name: str, values, shape: tuple[int, ...]) -> np.ndarray:
         array = array.astype(np.float64)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}. Received {array.shape}")
+    if np.isfinite(array).all() and name != "boxes":
+        return array
     if np.isinf(array).any():
         raise ValueError(f"{name} must hold no infinite numbers (NaN for missing joints)")
     if name == "boxes":

@@ -39,12 +39,17 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise FileError.unreadable(path, error) from None
+    if _is_cut_jpeg(data):
+        raise FileError(path, f"is truncated: the JPEG has no end after {len(data)} bytes")
     # Orientation tags are ignored: annotations count the pixels as they are stored.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(data, flags) if len(data) else None
+    try:
+        image = cv2.imdecode(data, flags) if len(data) else None
+    except cv2.error as error:
+        raise FileError(path, f"expected an image; it cannot be decoded: {error.err}") from None
     if image is None:
         raise FileError(path, f"expected an image, found {len(data)} bytes that do not decode")
-    return np.ascontiguousarray(image[..., ::-1])
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def video_size(path: str | os.PathLike) -> tuple[int, int, int]:
@@ -64,6 +69,21 @@ def video_size(path: str | os.PathLike) -> tuple[int, int, int]:
         capture.release()
 
 
+def video_rate(path: str | os.PathLike) -> float:
+    """Returns the frames per second that the container of a video states; 0 where it does not.
+
+    Raises:
+      FileError: the file is missing or is no video.
+    """
+    import cv2
+
+    capture = _opened(path)
+    try:
+        return float(capture.get(cv2.CAP_PROP_FPS))
+    finally:
+        capture.release()
+
+
 def read_video(path: str | os.PathLike, frames) -> Iterator[tuple[int, np.ndarray]]:
     """Yields (index, (height, width, 3) uint8 RGB) of the wanted 0-based frames, ascending.
 
@@ -72,6 +92,8 @@ def read_video(path: str | os.PathLike, frames) -> Iterator[tuple[int, np.ndarra
     Raises:
       FileError: the file is no video, or ends before the last wanted frame.
     """
+    import cv2
+
     wanted = sorted({int(f) for f in frames})
     capture = _opened(path)
     try:
@@ -84,9 +106,20 @@ def read_video(path: str | os.PathLike, frames) -> Iterator[tuple[int, np.ndarra
             decoded, image = capture.retrieve()
             if not decoded:
                 raise FileError(path, f"frame {index} cannot be decoded")
-            yield index, np.ascontiguousarray(image[..., ::-1])
+            yield index, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     finally:
         capture.release()
+
+
+def _is_cut_jpeg(data: np.ndarray) -> bool:
+    """Whether a JPEG lacks its end: decoders fill the missing part with grey and say nothing."""
+    if data[:2].tobytes() != b"\xff\xd8":
+        return False
+    at = 2
+    # Segments up to the scan are skipped: a thumbnail in them has an end of its own.
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        at += 2 + (int(data[at + 2]) << 8) + int(data[at + 3])
+    return data[at:].tobytes().rfind(b"\xff\xd9") < 0
 
 
 def _opened(path: str | os.PathLike):

@@ -52,9 +52,9 @@ def thinning_line(thinning: Thinning) -> str:
         against = {1: "the last kept one", None: "all kept ones of the sequence"}.get(
             thinning.memory, f"each of the last {thinning.memory} kept ones"
         )
-        moved = "centred on its mean, " if thinning.centered else ""
+        moved = "(each centred on its mean) " if thinning.centered else ""
         parts.append(
-            f"of these, {moved}where a joint moved at least {thinning.distance_mm:g} mm "
+            f"of these {moved}those where a joint moved at least {thinning.distance_mm:g} mm "
             f"against {against}"
         )
     if thinning.keep_newly_valid:

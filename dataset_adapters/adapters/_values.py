@@ -1,0 +1,216 @@
+"""Values that annotation files hold, checked on their way into arrays and cameras."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from skeleton_defs import UserError
+
+from ..adapter import Adapter
+from ..camera import Camera
+from ..containers.errors import FileError
+from ..containers.file_bytes import read_bytes
+from ..containers.file_text import list_names, quote
+
+#: Beyond this a coordinate in any unit is damage.
+MAX_COORDINATE = 1e7
+
+T = TypeVar("T")
+
+
+def check_choice(adapter: Adapter, name: str, choices: Iterable[str]) -> None:
+    """Refuses an option of an adapter that is none of its choices.
+
+    Raises:
+      UserError: the message lists them.
+    """
+    value = getattr(adapter, name)
+    if value not in choices:
+        raise UserError(
+            f"{adapter.info.name}: option {name} must be one of {', '.join(choices)}. "
+            f"Received {value!r}"
+        )
+
+
+def read_json(path: str | os.PathLike, data: bytes | None = None) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+      FileError: the file is missing or is no JSON; the message says where it stops being so.
+    """
+    data = read_bytes(path) if data is None else data
+    try:
+        return json.loads(data)
+    except json.JSONDecodeError as error:
+        found = quote(data.decode("utf-8", "replace")[error.pos : error.pos + 20]) or "its end"
+        raise FileError(
+            path,
+            f"line {error.lineno}: expected JSON ({error.msg}), found {found}; the file is damaged "
+            "or cut off",
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise FileError(path, f"expected JSON, found something else: {error}") from None
+
+
+def member(path, value: Any, *keys: str) -> Any:
+    """Returns `value[keys[0]][keys[1]]...` of a JSON document's objects.
+
+    Raises:
+      FileError: a key is missing; the message lists those that are there.
+    """
+    for depth, key in enumerate(keys):
+        if not isinstance(value, dict) or key not in value:
+            place = ".".join(keys[: depth + 1])
+            found = list_names(map(str, value)) if isinstance(value, dict) else _kind(value)
+            raise FileError(path, f"expected the key {place!r}, found {found}")
+        value = value[key]
+    return value
+
+
+def as_array(
+    path, key: str, value: Any, shape: tuple[int | None, ...], *, may_miss: bool = False
+) -> np.ndarray:
+    """Returns numbers as an array of a certain shape: float64, or float32 where they are that.
+
+    Args:
+      path, key: for messages.
+      value: an array or nested lists.
+      shape: expected sizes, None where any size will do.
+      may_miss: whether NaN is let through.
+
+    Raises:
+      FileError: something else than such numbers was found.
+    """
+    expected = f"({', '.join('n' if n is None else str(n) for n in shape)})"
+    array = _float_array(path, key, value, f"of shape {expected}")
+    fits = array.ndim == len(shape) and all(
+        n is None or n == m for n, m in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        raise FileError(
+            path, f"{key}: expected numbers of shape {expected}, found shape {array.shape}"
+        )
+    # Two passes without a copy, where there is no NaN and nothing else to look for.
+    if array.size == 0 or -MAX_COORDINATE <= array.min() <= array.max() <= MAX_COORDINATE:
+        return array
+    bad = ~(np.abs(array) <= MAX_COORDINATE)
+    if may_miss:
+        bad &= ~np.isnan(array)
+    if bad.any():
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise FileError(path, f"{key}: expected finite numbers, found {array[place]} at {place}")
+    return array
+
+
+def as_numbers(path, key: str, value: Any, count: int) -> np.ndarray:
+    """Returns `count` numbers (count,) float64, however they are nested.
+
+    Raises:
+      FileError: something else than so many numbers was found.
+    """
+    array = _float_array(path, key, value, f"({count} of them)")
+    if array.size != count:
+        raise FileError(path, f"{key}: expected {count} numbers, found shape {array.shape}")
+    return as_array(path, key, array.ravel(), (count,))
+
+
+def _float_array(path, key: str, value: Any, expected: str) -> np.ndarray:
+    try:
+        if isinstance(value, np.ndarray) and value.dtype == np.float32:
+            return value
+        return np.asarray(value, np.float64)
+    except (ValueError, TypeError, OverflowError):
+        raise FileError(path, f"{key}: expected numbers {expected}, found {_kind(value)}") from None
+
+
+def without_partly_missing(joints: np.ndarray) -> np.ndarray:
+    """Returns joints (..., J, D) that are NaN in all coordinates where one of them is."""
+    partly = np.isnan(joints).any(axis=-1)
+    if partly.any():
+        joints = np.where(partly[..., None], np.nan, joints)
+    return joints
+
+
+def without_zeros(joints: np.ndarray) -> np.ndarray:
+    """Returns joints (..., J, D) with NaN for those that are exactly zero in all coordinates."""
+    absent = (joints == 0).all(axis=-1)
+    if absent.any():
+        joints = np.where(absent[..., None], np.nan, joints)
+    return without_partly_missing(joints)
+
+
+def camera_of(path, what: str, **fields: Any) -> Camera:
+    """Returns a camera of numbers from a file.
+
+    Raises:
+      FileError: they make no camera; `what` says which one.
+    """
+    center = fields.pop("center", None)
+    try:
+        return Camera(**fields) if center is None else Camera.at(center, **fields)
+    except ValueError as error:
+        raise FileError(path, f"{what}: no usable camera: {error}") from None
+
+
+class RecentFiles(Generic[T]):
+    """What was read last from a few files, so that sources which share a file parse it once.
+
+    Args:
+      read: reads a path.
+      keep: how many results are kept.
+    """
+
+    def __init__(self, read: Callable[[str], T], *, keep: int = 1):
+        self._read = read
+        self._keep = keep
+        self._results: OrderedDict[tuple, T] = OrderedDict()
+
+    def __call__(self, path: str | os.PathLike) -> T:
+        """Returns what `read(path)` returns; a file that has changed since is read again."""
+        path = os.fspath(path)
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise FileError.unreadable(path, error) from None
+        key = (path, status.st_size, status.st_mtime_ns)
+        if key not in self._results:
+            result = self._read(path)
+            while len(self._results) >= self._keep:
+                self._results.popitem(last=False)
+            self._results[key] = result
+        self._results.move_to_end(key)
+        return self._results[key]
+
+
+def shown_count(n_poses: int, *n_video_frames: int) -> int:
+    """Returns how many poses the videos show; a video that does not state its length shows all."""
+    return min([n_poses, *(n for n in n_video_frames if n > 0)])
+
+
+def natural_key(name: str) -> list:
+    """Returns what to sort names by, so that `take 2` comes before `take 10`."""
+    parts, digits = [], ""
+    for char in [*name, ""]:
+        if char and char in "0123456789":
+            digits += char
+            continue
+        if digits:
+            parts.append((0, int(digits), digits))
+            digits = ""
+        if char:
+            parts.append((1, 0, char))
+    return parts
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"a list of {len(value)} that is no such array"
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} and shape {value.shape}"
+    return quote(str(value)) if isinstance(value, (str, int, float)) else type(value).__name__

@@ -1,0 +1,132 @@
+"""AMASS: motion capture of many archives as SMPL-H and SMPL-X parameters.
+
+Mahmood et al., ICCV 2019. Metres, z up; no images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
+from ..body_models.parameters import SmplParameters, read_parameters
+from ..body_models.smpl_family import FAMILIES, SMPLH, SmplFamily
+from ..containers.npz import open_npz
+from ..examples import ExampleBlock
+from ._smpl_bodies import OPTION_HELP, posed_joints
+from ._values import check_choice, natural_key
+
+#: Folder names, with those that later downloads use for the same sets.
+_VALID = {"HumanEva", "MPI_HDM05", "HDM05", "SFU", "MPI_mosh", "MoSh"}
+_TEST = {"Transitions_mocap", "Transitions", "SSM_synced", "SSM"}
+_FRAMES_AT_ONCE = 2000
+
+INFO = DatasetInfo(
+    name="amass",
+    title="AMASS",
+    kind="motion",
+    homepage="https://amass.is.tue.mpg.de",
+    licence="non-commercial scientific research",
+    access="registration",
+    paper="Mahmood, Ghorbani, Troje, Pons-Moll, Black: AMASS, ICCV 2019",
+    skeletons=("amass_smplh_52", "smplx_55", "smpl_24"),
+    splits=("train", "valid", "test"),
+    tree="""\
+ACCAD/Female1General_c3d/A1 - Stand_poses.npz            SMPL-H release
+ACCAD/Female1General_c3d/shape.npz                       (passed over)
+ACCAD/Female1General_c3d/A1_-_Stand_stageii.npz          SMPL-X release""",
+    items=(
+        Item("*/*/*_poses.npz", "SMPL-H motions", "<set>.tar.bz2 (SMPL+H G)", required=False),
+        Item("*/*/*_stageii.npz", "SMPL-X motions", "<set>.tar.bz2 (SMPL-X G)", required=False),
+        Item("*/*/*.npz", "motions of one of the two releases", "the archives of the sets"),
+    ),
+    defects=(
+        Defect("files of two models in mixed collections", "told apart by the number of columns"),
+        Defect("shape.npz and *_stagei.npz hold no motion", "passed over"),
+        Defect("frame rates differ and are not whole", "in the extras, as stated"),
+        Defect("wrong frames exist (flying markers)", "kept; thin and validate"),
+    ),
+    thinning=Thinning(
+        distance_mm=100.0, memory=1, ignore_missing=True, splits=("train", "valid", "test")
+    ),
+    has_images=False,
+    facts=(
+        "Joints by our forward kinematics: exact with your model files (option body_models), else "
+        "those of the neutral body of zero shape, without fingers.",
+        "Splits as in the owners' code: valid HumanEva, HDM05, SFU, MoSh; test Transitions "
+        "and SSM; all other folders train.",
+        "The owners' code trains on a random 1 % of the middle 80 % of each motion; here every "
+        "frame is an example and `prepare` thins by motion.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Amass(Adapter):
+    """Reads AMASS motions as joint positions."""
+
+    info = INFO
+
+    skeleton: str = option("auto", "auto (that of the file's model), or smpl_24")
+    body_models: str = option("", OPTION_HELP)
+
+    def __post_init__(self):
+        check_choice(self, "skeleton", ("auto", "smpl_24"))
+
+    def sources(self, root: Path, split: str) -> list[Source]:
+        """Returns one source per motion."""
+        names = [
+            path.relative_to(root).as_posix()
+            for path in root.rglob("*.npz")
+            if path.stem.endswith(("_poses", "_stageii"))
+        ]
+        chosen = [name for name in names if _split_of(name) == split]
+        return [Source(split, name) for name in sorted(chosen, key=natural_key)]
+
+    def read(self, root: Path, source: Source) -> Iterator[ExampleBlock]:
+        """Yields blocks of up to 2000 frames of a motion."""
+        with open_npz(root / source.key) as arrays:
+            parameters = read_parameters(root / source.key, arrays)
+        family = _family(parameters, self.skeleton)
+        place = PurePosixPath(source.key)
+        gender = parameters.gender if parameters.gender in ("male", "female") else "neutral"
+        for start in range(0, parameters.n_frames, _FRAMES_AT_ONCE):
+            frames = np.arange(start, min(start + _FRAMES_AT_ONCE, parameters.n_frames))
+            rows = slice(int(frames[0]), int(frames[-1]) + 1)
+            joints, notes = posed_joints(
+                parameters.matrices(rows, family),
+                family,
+                models=self.body_models,
+                gender=gender,
+                betas=parameters.betas,
+                translation=None
+                if parameters.translation is None
+                else parameters.translation[rows],
+            )
+            yield ExampleBlock(
+                dataset="amass",
+                split=source.split,
+                skeleton=family.skeleton,
+                sequence=place.with_suffix("").as_posix(),
+                subject="/".join(place.parts[:-1]),
+                frames=frames,
+                joints3d=joints,
+                extras={}
+                if parameters.fps is None
+                else {"fps": np.full(len(frames), parameters.fps)},
+                notes=(*parameters.notes, *notes),
+            )
+
+
+def _split_of(name: str) -> str:
+    dataset = PurePosixPath(name).parts[0]
+    return "valid" if dataset in _VALID else "test" if dataset in _TEST else "train"
+
+
+def _family(parameters: SmplParameters, skeleton: str) -> SmplFamily:
+    if skeleton == "smpl_24":
+        return FAMILIES["smpl"]
+    return SMPLH if parameters.family.name == "smpl" else parameters.family

@@ -1,0 +1,200 @@
+"""HUMAN4D: 4 subjects, alone or in pairs, Vicon joints, 4 RGB-D cameras mounted on their sides.
+
+Chatzitofis et al., IEEE Access 2020. Joints in mm, world z up.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
+from ..containers.errors import FileError
+from ..containers.file_bytes import read_bytes
+from ..containers.file_text import decode, list_names
+from ..containers.npy import read_npy_bytes
+from ..examples import ExampleBlock
+from ._human4d_cameras import read_camera
+from ._values import as_array, check_choice, natural_key, without_zeros
+
+N_RAW_JOINTS = 33
+#: The start of the left shoulder's chain: a second point of the shoulder girdle.
+DROPPED_JOINT = 15
+_IMAGE = re.compile(r"(\d{1,9})_(\w+?)_color_(\d+)\.png")
+#: Pose k of group frame g is g - (offset - 1) after PosePile, g - offset after the toolbox.
+_OFFSET_CHANGE = {"posepile": -1, "toolbox": 0}
+
+INFO = DatasetInfo(
+    name="human4d",
+    title="HUMAN4D",
+    kind="3D, marker-based",
+    homepage="https://tofis.github.io/human4d_dataset/",
+    licence="see the Zenodo records (the toolbox is MIT)",
+    access="Zenodo records 4473009, 4473047, 4483817, 4484110",
+    paper="Chatzitofis et al.: HUMAN4D, IEEE Access 8, 2020",
+    skeletons=("human4d_32",),
+    splits=("train",),
+    tree="""\
+S1/device_repository.json                 (or one level higher)
+S1/offsets.txt
+S1/pose/M72e.extrinsics  M72h.extrinsics  M72i.extrinsics  M72j.extrinsics
+S1/19-07-12-07-32-22/Dump/color/438_M72h_color_46613.png
+S1/19-07-12-07-32-22/Dump/gposes3d/167.npy""",
+    items=(
+        Item("S*/offsets.txt", "which pose an image shows", "Zenodo"),
+        Item("S*/pose/*.extrinsics", "camera positions", "Zenodo"),
+        Item("**/device_repository.json", "intrinsics", "Zenodo"),
+        Item("S*/*/Dump/color/*.png", "images", "Zenodo"),
+        Item("S*/*/Dump/gposes3d/*.npy", "joints", "Zenodo"),
+    ),
+    defects=(
+        Defect(
+            "public code disagrees by one frame on which pose an image shows",
+            "PosePile's rule, pose = frame - (offset - 1); offset_rule=toolbox: frame - offset",
+        ),
+        Defect(
+            "the extrinsics are those of the depth sensor, a few cm from the colour sensor",
+            "moved on to the colour sensor (option sensor=depth leaves that out, as PosePile does)",
+        ),
+        Defect(
+            "the cameras stand on their sides: people lie in the images",
+            "kept as they are stored, with their K; turn them for person detectors",
+        ),
+        Defect("images without a pose file", "left out"),
+        Defect("the 16th of 33 raw joints repeats the shoulder girdle", "left out"),
+    ),
+    thinning=Thinning(
+        distance_mm=100.0, memory=100, keep_newly_valid=True, ignore_missing=True
+    ),
+    box_expansion=1.2,
+    facts=("No official split: all is train.",),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Human4d(Adapter):
+    """Reads HUMAN4D."""
+
+    info = INFO
+
+    offset_rule: str = option("posepile", "which pose an image shows: posepile or toolbox")
+    sensor: str = option("color", "where the camera stands: color, or depth (as stored)")
+
+    min_box_side: float = option(30.0, "px: people whose box has no longer side are left out")
+
+    def __post_init__(self):
+        check_choice(self, "offset_rule", _OFFSET_CHANGE)
+        check_choice(self, "sensor", ("color", "depth"))
+
+    def sources(self, root: Path, split: str) -> list[Source]:
+        """Returns one source per take."""
+        takes = [
+            path.parent.parent.relative_to(root).as_posix()
+            for path in root.glob("S*/*/Dump/gposes3d")
+        ]
+        takes = [take.removesuffix("/Dump") for take in takes]
+        return [Source(split, take) for take in sorted(takes, key=natural_key)]
+
+    def read(self, root: Path, source: Source) -> Iterator[ExampleBlock]:
+        """Yields one block per camera."""
+        subject, take = source.key.split("/")
+        offset = self._offset(root / subject / "offsets.txt", take)
+        folder = f"{source.key}/Dump/color"
+        poses = _Poses(root / source.key / "Dump" / "gposes3d")
+        for camera_name, images in sorted(_images_by_camera(root / folder).items()):
+            shown = [
+                (frame, name, person, joints)
+                for frame, name in images
+                for person, joints in enumerate(poses.of(frame - offset))
+                if not np.isnan(joints).all()
+            ]
+            camera = read_camera(root, subject, camera_name, sensor=self.sensor)
+            joints = np.array([row[-1] for row in shown]).reshape(-1, N_RAW_JOINTS - 1, 3)
+            large = _box_sides(camera.project(joints)) >= self.min_box_side
+            shown = [row for row, is_large in zip(shown, large, strict=True) if is_large]
+            yield ExampleBlock(
+                dataset="human4d",
+                split=source.split,
+                skeleton="human4d_32",
+                frames=np.array([frame for frame, *_ in shown], np.int64),
+                sequence=source.key,
+                subject=subject,
+                camera_name=camera_name,
+                person=[str(person) for _, _, person, _ in shown],
+                images=[f"{folder}/{name}" for _, name, _, _ in shown],
+                cameras=camera,
+                joints3d=joints[large],
+            )
+
+    def _offset(self, path: Path, take: str) -> int:
+        offsets = _read_offsets(path)
+        if take not in offsets:
+            raise FileError(path, f"expected a line for take {take}, found {list_names(offsets)}")
+        return offsets[take] + _OFFSET_CHANGE[self.offset_rule]
+
+
+def _box_sides(joints2d: np.ndarray) -> np.ndarray:
+    """Returns the longer sides (N,) px of the boxes around joints (N, J, 2); 0 without joints."""
+    seen = ~np.isnan(joints2d)
+    low = np.where(seen, joints2d, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(seen, joints2d, -np.inf).max(axis=1, initial=-np.inf)
+    return INFO.box_expansion * np.maximum(high - low, 0).max(axis=1)
+
+
+class _Poses:
+    """The pose files of a take, each read once."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        try:
+            self._present = set(os.listdir(folder))
+        except OSError as error:
+            raise FileError.unreadable(folder, error) from None
+        self._people: dict[int, np.ndarray] = {}
+
+    def of(self, number: int) -> np.ndarray:
+        """Returns (people, 32, 3) mm of one pose; no people where there is no such file."""
+        name = f"{number}.npy"
+        if number < 0 or name not in self._present:
+            return np.empty((0, N_RAW_JOINTS - 1, 3))
+        if number not in self._people:
+            path = self._folder / name
+            joints = read_npy_bytes(str(path), read_bytes(path))
+            joints = joints[None] if joints.ndim == 2 else joints
+            joints = as_array(path, "joints", joints, (None, N_RAW_JOINTS, 3), may_miss=True)
+            self._people[number] = np.delete(without_zeros(joints), DROPPED_JOINT, axis=1)
+        return self._people[number]
+
+
+def _images_by_camera(folder: Path) -> dict[str, list[tuple[int, str]]]:
+    """Returns (group frame, file name) of each camera's colour images, in order."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise FileError.unreadable(folder, error) from None
+    for name in names:
+        if match := _IMAGE.fullmatch(name):
+            found.setdefault(match[2], []).append((int(match[1]), name))
+    for images in found.values():
+        images.sort()
+    return found
+
+
+def _read_offsets(path: Path) -> dict[str, int]:
+    offsets = {}
+    for number, line in enumerate(decode(read_bytes(path)).splitlines(), 1):
+        cells = line.split()
+        if not cells:
+            continue
+        if len(cells) < 2 or not re.fullmatch(r"-?\d{1,9}", cells[1]):
+            raise FileError(
+                path, f"line {number}: expected '<take><tab><offset><tab><offset>', found others"
+            )
+        offsets[cells[0]] = int(cells[1])
+    return offsets

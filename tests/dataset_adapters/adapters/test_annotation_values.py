@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+
+from dataset_adapters.adapters._number_text import number_table, numbers_of
+from dataset_adapters.adapters._values import (
+    RecentFiles,
+    as_array,
+    camera_of,
+    member,
+    natural_key,
+    read_json,
+    shown_count,
+    without_partly_missing,
+    without_zeros,
+)
+from dataset_adapters.containers.errors import FileError
+
+
+def test_numbers_keep_single_precision_and_nothing_else():
+    assert as_array("f", "k", np.zeros((2, 3), np.float32), (2, 3)).dtype == np.float32
+    assert as_array("f", "k", [[1, 2]], (None, 2)).dtype == np.float64
+    assert as_array("f", "k", np.zeros(3, np.int16), (3,)).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "value, message",
+    [
+        ([[1, 2], [3]], r"k: expected numbers of shape \(n, 2\), found a list of 2"),
+        ([["a", 2]], r"k: expected numbers of shape \(n, 2\)"),
+        ([[10**400, 2]], "k: expected numbers"),
+        ({"a": 1}, "found dict"),
+        ([[1, 2, 3]], r"found shape \(1, 3\)"),
+        ([[1, float("inf")]], r"expected finite numbers, found inf at \(0, 1\)"),
+        ([[1, float("nan")]], "found nan"),
+        ([[1, -2e7]], "found -20000000.0"),
+    ],
+)
+def test_other_values_are_refused(value, message):
+    with pytest.raises(FileError, match=message):
+        as_array("f", "k", value, (None, 2))
+
+
+def test_missing_values_may_be_let_through():
+    assert np.isnan(as_array("f", "k", [np.nan, 1], (2,), may_miss=True)[0])
+    with pytest.raises(FileError, match="found inf"):
+        as_array("f", "k", [np.nan, np.inf], (2,), may_miss=True)
+
+
+def test_joints_are_missing_as_a_whole():
+    joints = np.array([[0, 0, 0], [0, 1, 0], [np.nan, 1, 2]])
+    assert np.isnan(without_partly_missing(joints)).tolist() == [
+        [False] * 3,
+        [False] * 3,
+        [True] * 3,
+    ]
+    assert np.isnan(without_zeros(joints)).tolist() == [[True] * 3, [False] * 3, [True] * 3]
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (b'{"a": 1', "line 1: expected JSON"),
+        (b'{"a": 1,\n"b" 2}', r"line 2: expected JSON .* found '2}'"),
+        (b"[" * 100_000, "expected JSON, found something else"),
+        (b"\xff\xfe\x00", "expected JSON"),
+        (b"1" * 10_000, "expected JSON, found something else"),
+    ],
+)
+def test_damaged_json(data, message):
+    with pytest.raises(FileError, match=message) as caught:
+        read_json("a.json", data)
+    assert "\n" not in str(caught.value)
+
+
+def test_members_are_named_with_their_place():
+    document = {"extrinsics": {"R": 1}}
+    assert member("f", document, "extrinsics", "R") == 1
+    with pytest.raises(FileError, match="expected the key 'extrinsics.T', found R"):
+        member("f", document, "extrinsics", "T")
+    with pytest.raises(FileError, match="expected the key 'extrinsics.R.x', found '1'"):
+        member("f", document, "extrinsics", "R", "x")
+
+
+def test_tables_of_numbers():
+    table = number_table("f", b"\n1 2\t3\r\n\n 4 5 6 \n", 3)
+    assert table.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert number_table("f", b"", 3).shape == (0, 3)
+    assert numbers_of("f", b"1 2\n3").tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (b"1 2\n3 x", "line 8: expected numbers, found 'x'"),
+        (b"1 2\n3", "line 8: expected 2 numbers, found 1"),
+        (b"1 inf\n", "expected finite numbers, found inf"),
+    ],
+)
+def test_other_lines_are_named(data, message):
+    with pytest.raises(FileError, match=message):
+        number_table("f", data, first_line=7)
+
+
+def test_cameras_that_are_none():
+    with pytest.raises(FileError, match="f: camera 3: no usable camera: R must be a rotation"):
+        camera_of("f", "camera 3", R=2 * np.eye(3), t=np.zeros(3), K=np.eye(3))
+
+
+def test_files_are_read_again_when_they_change(tmp_path):
+    calls = []
+
+    def read(path):
+        calls.append(path)
+        return len(calls)
+
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_text("1")
+    second.write_text("1")
+    recent = RecentFiles(read, keep=1)
+    assert [recent(first), recent(first)] == [1, 1]
+    first.write_text("22")
+    assert recent(first) == 2
+    assert [recent(second), recent(first)] == [3, 4]
+    with pytest.raises(FileError, match="cannot be read"):
+        recent(tmp_path / "none")
+
+
+def test_order_of_names_and_lengths_of_videos():
+    names = ["Grab 10", "Grab 4", "Grab", "F_2_b", "F_10_a"]
+    assert sorted(names, key=natural_key) == ["F_2_b", "F_10_a", "Grab", "Grab 4", "Grab 10"]
+    assert shown_count(10, 7, 8) == 7
+    assert shown_count(10, 0, -1) == 10
