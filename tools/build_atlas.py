@@ -2,6 +2,7 @@
 
     python tools/build_atlas.py --samples FOLDER [-o skelbridge/atlas/atlas.npz]
     python tools/build_atlas.py --samples FOLDER --evaluate
+    python tools/build_atlas.py --body [FILE]
 
 Needs anny and torch; the installed library needs neither. One seed gives the same bytes every time.
 """
@@ -22,6 +23,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(_ROOT), str(_ROOT / "tools")]
 
 OUTPUT = _ROOT / "skelbridge" / "atlas" / "atlas.npz"
+BODY = OUTPUT.with_name("body.npz")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +31,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--samples",
-        required=True,
         metavar="FOLDER",
         help="folder of motion capture collections (see atlas_build/motion.py)",
     )
@@ -48,14 +49,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--evaluate", action="store_true", help="measure the atlas file instead of building it"
     )
+    parser.add_argument(
+        "--body",
+        nargs="?",
+        type=Path,
+        const=BODY,
+        metavar="FILE",
+        help="write the low-poly body that pictures are drawn from, and nothing else",
+    )
     parser.add_argument("-o", "--output", type=Path, default=OUTPUT)
-    options = parser.parse_args(arguments)  # fmt: skip
+    options = parser.parse_args(arguments)
+    if not (options.samples or options.body):
+        parser.error("the following arguments are required: --samples (except with --body)")
     if options.cache:
         os.environ["ANNY_CACHE_DIR"] = options.cache
 
     from skeleton_defs import UserError
 
     try:
+        if options.body:
+            return _export_body(options)
         return _evaluate(options) if options.evaluate else _build(options)
     except UserError as error:
         print(f"build_atlas: {error}", file=sys.stderr)
@@ -71,19 +84,22 @@ def _placements(options):
 
 
 def _build(options) -> int:
-    from atlas_build import evaluation
+    from atlas_build import evaluation, permissive
     from atlas_build import moments_build as build
+    from atlas_build.coverage import kinds_text
     from atlas_build.motion import load_motions
+    from atlas_build.placement import load_placements
 
     started = time.monotonic()
     folder, placements = _placements(options)
     if options.permissive_only:
-        _report_cost(folder, placements)
+        permissive.report_points(folder, placements)
     motions = load_motions(options.samples)
     bodies = build.make_bodies(build.N_BODIES, seed=options.seed)
     samples = build.sample(motions, seed=options.seed, takes="train", bodies=bodies)
     print(f"{time.monotonic() - started:.0f} s: {len(samples.anchors)} samples, "
           f"{len(bodies.stature)} bodies, {len(samples.take_names)} takes")  # fmt: skip
+    print(f"poses, percent: {kinds_text(samples.rotations)}")
     matrix = build.moment_matrix(samples, placements)
     held_out = evaluation.held_out(motions, placements, seed=options.seed)
     provenance = build.provenance_of(
@@ -100,22 +116,29 @@ def _build(options) -> int:
           f"{moments.factor.shape[1]} leaves out {left_out.mean():.1f} mm (at most "
           f"{left_out.max():.1f}); calibration {provenance['calibration']}")  # fmt: skip
     print(f"{options.output}: {options.output.stat().st_size} bytes")
+    if options.permissive_only:
+        everything = load_placements(folder)
+        whole = build.make_moments(build.moment_matrix(samples, everything), everything)
+        unseen = evaluation.held_out(motions, everything, seed=options.seed)
+        permissive.report_errors(whole, moments, unseen)
     return 0
 
 
-def _report_cost(folder, placements) -> None:
-    from atlas_build.placement import load_placements
+def _export_body(options) -> int:
+    from atlas_build import moments_build as build
+    from atlas_build.low_poly_build import make_low_poly_body
 
-    names = load_placements(folder).visible_names
-    lost = sorted(set(names) - set(placements.names))
-    families = sorted({name.partition(":")[0] for name in lost})
-    print(f"permissive only: {len(lost)} of {len(names)} points are left out, of the "
-          f"families {', '.join(families)}; these joints are converted by names, all others as "
-          "with the whole table")  # fmt: skip
-    for family in families:
-        own = [name for name in names if name.startswith(f"{family}:")]
-        gone = sum(name in own for name in lost)
-        print(f"  {family}: {gone} of {len(own)}")
+    _, placements = _placements(options)
+    bodies = build.make_bodies(build.N_BODIES, seed=options.seed)
+    body = make_low_poly_body(bodies, placements)
+    body.save(options.body, build.body_provenance_of(
+        placements, seed=options.seed, permissive_only=options.permissive_only,
+        anny_version=bodies.model.version, n_bodies=len(bodies.stature),
+    ))  # fmt: skip
+    print(f"{options.body}: {options.body.stat().st_size} bytes; {len(body.vertices)} vertices, "
+          f"{len(body.faces)} triangles, {len(body.vertex_shapes)} shapes, "
+          f"{len(body.points)} points")  # fmt: skip
+    return 0
 
 
 def _evaluate(options) -> int:

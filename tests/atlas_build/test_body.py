@@ -425,5 +425,11 @@ class TestLandmarks:
                                        ("left_big_toe_tip", "left_big_toe", 25),
                                        ("left_ear_outer", "left_ear", 30)):  # fmt: skip
             assert np.linalg.norm(at[f"skin:{point}"] - at[f"coco:{keypoint}"]) < limit
+        mouth = [at[f"skin:ibug_{k}"] for k in (49, 61, 62, 63, 64, 65, 55)]
+        lower = [at[f"skin:ibug_{k}"] for k in (49, 68, 67, 66, 55)]
+        for lip in (mouth, lower):
+            assert np.diff([point[0] for point in lip]).min() > 1.5
+        for above, below in ((62, 68), (63, 67), (64, 66)):
+            assert 0.5 < (at[f"skin:ibug_{above}"] - at[f"skin:ibug_{below}"])[1] < 5
         assert 80 < np.linalg.norm(at["skin:ibug_37"] - at["skin:ibug_46"]) < 100
         assert np.linalg.norm(at["tail:finger2-3.L"] - at["skin:left_index_tip"]) < 15

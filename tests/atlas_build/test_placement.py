@@ -12,6 +12,7 @@ from atlas_build.moments_build import (
     moment_matrix,
     symmetric_factor,
 )
+from atlas_build.permissive import report_points
 from atlas_build.placement import REFERENCE_HIP_WIDTH_M, load_placements, place
 from atlas_build.placement_table import COLUMNS, parse_anchor
 
@@ -267,3 +268,29 @@ def test_the_table_of_this_repository_is_whole():
     permissive = load_placements(default_placements_folder(), permissive_only=True)
     assert {"coco:left_hip", "smpl:left_knee"} <= set(permissive.names) < names
     assert all(source.permissive for source in permissive.used_sources.values())
+
+
+def test_what_is_permissive_keeps_whole_what_images_show():
+    """Hips of image sets are COCO's; a restricted figure in that row would take them all along."""
+    permissive = set(load_placements(default_placements_folder(), permissive_only=True).names)
+    coco = skeleton_defs.get("openpose_25")
+    assert {":".join(coco.point_of(joint)) for joint in coco.joints} <= permissive
+    lines = []
+    report_points(default_placements_folder(), load_placements(
+        default_placements_folder(), permissive_only=True), show=lines.append)  # fmt: skip
+    lost = sum(int(line.split()[1]) for line in lines[1:])
+    assert lines[0].startswith(f"permissive only: {lost} of ")
+    assert "  h36m: 25 of 25" in lines
+    assert not any(line.startswith("  coco:") for line in lines)
+
+
+def test_midpoints_are_no_surer_than_what_they_lie_between():
+    """Two points of a pair share their errors up, down and forward; only sideways they cancel."""
+    placements = load_placements(default_placements_folder())
+    sigma = dict(zip(placements.names, placements.sigma_mm, strict=True))
+    for middle, left in {"coco:mid_hip": "coco:left_hip", "mpii:pelvis_mpii": "mpii:left_hip",
+                         "coco:neck_midshoulder": "coco:left_shoulder",
+                         "mpii:thorax": "mpii:left_shoulder",
+                         "h36m:pelvis_h36m": "h36m:left_hip_h36m",
+                         "3dhp:pelvis_3dhp": "3dhp:left_hip_3dhp"}.items():  # fmt: skip
+        assert 0.7 * sigma[left] < sigma[middle] <= sigma[left], middle

@@ -16,6 +16,8 @@ from .posing import Rig
 
 RIG = "anny"
 TOPOLOGY = "anny"
+#: The same body with a tenth of the vertices, for drawing; keypoints cannot be regressed on it.
+LOW_POLY_TOPOLOGY = "notoes_collapse10pc"
 #: Meshes whose correspondence files may not be used commercially.
 NON_COMMERCIAL_TOPOLOGIES = ("smpl", "smplx")
 #: Proportions that vary beyond what the phenotypes do; both sides of a body change alike.
@@ -64,14 +66,14 @@ class RestBodies:
 
 
 class AnnyBody:
-    """anny's default mesh on its default rig.
+    """anny's default mesh, or the low-poly one, on its default rig.
 
     Attributes:
       rig: the bones.
       faces: `(F, 3)` vertex indices.
       skin_bones: `(V, 9)` bones that carry each vertex.
       skin_weights: `(V, 9)` their shares, which sum to 1.
-      coco_names: the regressed keypoints' names.
+      coco_names: the regressed keypoints' names; none on the low-poly mesh.
       coco_weights: `(Q, V)` their weights on the vertices, which sum to 1.
     """
 
@@ -81,7 +83,7 @@ class AnnyBody:
         Raises:
           ValueError: the topology is not free for all uses, or not the one this code is for.
         """
-        if topology != TOPOLOGY:
+        if topology not in (TOPOLOGY, LOW_POLY_TOPOLOGY):
             reason = "has other vertices than the landmarks are for"
             if topology in NON_COMMERCIAL_TOPOLOGIES:
                 reason = "is not free for all uses"
@@ -104,9 +106,11 @@ class AnnyBody:
         self.faces = np.asarray(self._model.faces, dtype=np.int64)
         self.skin_bones = np.asarray(self._model.vertex_bone_indices, dtype=np.int64)
         self.skin_weights = np.asarray(self._model.vertex_bone_weights, dtype=np.float64)
-        regressor = anny.KeypointsRegressor.coco(self._model)
-        self.coco_names = tuple(regressor.labels)
-        self.coco_weights = np.asarray(regressor.regression_weights, dtype=np.float64)
+        self.coco_names, self.coco_weights = (), np.zeros((0, len(self.skin_bones)))
+        if topology == TOPOLOGY:
+            regressor = anny.KeypointsRegressor.coco(self._model)
+            self.coco_names = tuple(regressor.labels)
+            self.coco_weights = np.asarray(regressor.regression_weights, dtype=np.float64)
 
     def rest(
         self, shapes: Shapes, *, vertices: np.ndarray | None = None, batch: int = 32

@@ -14,6 +14,7 @@ from dataset_adapters.body_models.rotations import matrix_from_axis_angle
 
 from .anchors import Anchors, make_anchors
 from .anny_body import AnnyBody, RestBodies, Shapes, sample_shapes
+from .kicks import with_kicks
 from .motion import Motion, select_takes
 from .posing import RestFrames, bone_transforms, bone_turns, collar_rotations, rest_frames
 from .transfer import PART_INDEX, PARTS
@@ -163,6 +164,7 @@ def sample_posed_bodies(
     takes: str | Iterable[str] = "train",
     noise: float = 1.0,
     recombine: float = 0.0,
+    kicks: float = 0.0,
     bodies: Bodies | None = None,
 ) -> PosedBodies:
     """Pose random adults by random frames.
@@ -178,6 +180,7 @@ def sample_posed_bodies(
       noise: factor on the random turns (`NOISE_RAD`) and finger bends; 0 for the captured pose.
       recombine: share of the samples that get their legs from one frame, their trunk from another
         (which counts as their take) and their arms from a third.
+      kicks: share of the samples that raise a leg, see `kicks`; where they are upright.
       bodies: use these instead of drawing `n_bodies` by the seed.
 
     Raises:
@@ -187,6 +190,8 @@ def sample_posed_bodies(
     bodies = bodies or make_bodies(n_bodies, seed=seed)
     rng = np.random.default_rng([seed, 1])
     take, parts = _draw_poses(chosen, n_samples, rng, recombine)
+    # Numbers of their own, so that kicks change nothing else.
+    parts = with_kicks(parts, np.random.default_rng([seed, 2]), kicks)
     body = rng.permutation(np.arange(n_samples) % len(bodies.stature))
     parts = _disturbed(parts, rng, noise)
     curls = noise * _draw_curls(rng, n_samples)

@@ -80,11 +80,12 @@ def coverage(motions: Iterable[Motion]) -> dict[str, dict[str, float]]:
     table = {}
     for group in sorted(groups):
         rotations = np.concatenate(groups[group])
-        table[group] = {"frames": float(len(rotations)), **_shares(rotations)}
+        table[group] = {"frames": float(len(rotations)), **shares_of_kinds(rotations)}
     return table
 
 
-def _shares(rotations: np.ndarray) -> dict[str, float]:
+def shares_of_kinds(rotations: np.ndarray) -> dict[str, float]:
+    """Return the share of each of `KINDS` among part rotations `(T, P, 3, 3)`."""
     points = stick_figures(rotations.astype(np.float64))
     height = {name: point[:, 1] for name, point in points.items()}
 
@@ -117,6 +118,12 @@ def _bend(rotations: np.ndarray, upper: str, lower: str) -> np.ndarray:
     first, second = (rotations[:, PART_INDEX[part], :, 1] for part in (upper, lower))
     cosine = np.sum(first * second, axis=1)
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
+def kinds_text(rotations: np.ndarray) -> str:
+    """Write the shares of `KINDS` among part rotations `(T, P, 3, 3)` in one line, in percent."""
+    shares = shares_of_kinds(rotations)
+    return ", ".join(f"{kind} {100 * share:.1f}" for kind, share in shares.items())
 
 
 def coverage_text(table: dict[str, dict[str, float]]) -> str:

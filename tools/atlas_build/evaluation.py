@@ -90,7 +90,7 @@ class PairErrors:
 def held_out(motions: Iterable[Motion], placements: Placements, *, seed: int) -> PlacedSamples:
     """Pose unseen bodies by the takes that were kept out."""
     bodies = sample(motions, seed=seed + SEED_SHIFT, takes="test", n_samples=N_SAMPLES,
-                    n_bodies=N_BODIES, recombine=0.0)  # fmt: skip
+                    n_bodies=N_BODIES, recombine=0.0, kicks=0.0)  # fmt: skip
     return PlacedSamples(*place(bodies, placements))
 
 
@@ -138,7 +138,8 @@ def report(
     placements_folder: str | os.PathLike, samples: str | os.PathLike, seed: int,
     show: Print = print,
 ) -> None:  # fmt: skip
-    """Print the errors on unseen motion, in 2D and on real frames, and widths and lengths."""
+    """Print the errors on unseen motion, in 2D and on real poses, and widths and lengths."""
+    from .left_out_joints import report_left_out_joints
     from .perspective import report_perspective
 
     unseen = held_out(motions, placements, seed=seed)
@@ -148,6 +149,7 @@ def report(
                 show=show)  # fmt: skip
     from .ranges import report_ranges
 
+    report_left_out_joints(moments, samples, show=show)
     report_ranges(placements, seed=seed, show=show)
 
 

@@ -13,6 +13,9 @@ import numpy as np
 from .average_body import BACK, DOWN, FRONT, LEFT, UP, AverageBody, Weights
 from .landmark_kinds import Rule, ray
 
+#: How far to the sides a rim's upper and lower half are compared.
+_RIM_REACH_MM = 3.0
+
 
 def ear_and_eye_rules() -> list[Rule]:
     """Landmarks of the left ear and eye."""
@@ -47,14 +50,24 @@ def _on_rim(name: str, cavity: str, share: float, upper: bool | None) -> Rule:
         low, high = points[np.argmin(points[:, 0])], points[np.argmax(points[:, 0])]
         target = low + share * (high - low)
         if upper is not None:
-            # Above or below the line between the corners; the height there does not count.
-            side = points[:, 1] - np.interp(points[:, 0], [low[0], high[0]], [low[1], high[1]])
-            keep = side > 0 if upper else side < 0
+            keep = _is_upper(points) == upper
             rim, points = rim[keep], points[keep]
         distance = np.abs(points[:, 0] - target[0])
         return {int(rim[np.argmin(distance)]): 1.0}
 
     return name, f"vertex{half} on the rim of {cavity} {share:.2f} of the way to the left", find
+
+
+def _is_upper(points: np.ndarray) -> np.ndarray:
+    """Tell the upper half of a rim from the lower one.
+
+    Lips curve: the line between the corners of a closed mouth lies below all of it. What counts is
+    the middle between the highest and the lowest vertex within some millimetres to either side.
+    """
+    near = np.abs(points[:, None, 0] - points[:, 0]) < _RIM_REACH_MM
+    highest = np.where(near, points[:, 1], -np.inf).max(axis=1)
+    lowest = np.where(near, points[:, 1], np.inf).min(axis=1)
+    return points[:, 1] > (highest + lowest) / 2
 
 
 #: Left half of the 68 face points of iBUG, as (number on the left, number on the right or None).

