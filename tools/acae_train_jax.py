@@ -67,6 +67,8 @@ def train(acae: Acae, *, steps: int = 300, weight: float = 1.0) -> float:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     fitted = Acae.load(sys.argv[1])
     for weight in (0.0, 1.0):
         error = train(fitted, weight=weight)

@@ -12,6 +12,7 @@ on poses that no solver saw.
 import argparse
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,11 +31,11 @@ from skelbridge.acae import FitOptions, Objective, fit_acae  # noqa: E402
 from skelbridge.acae import recipe as published  # noqa: E402
 from skelbridge.acae.batches import prepare  # noqa: E402
 from skelbridge.acae.chirality import ChiralLayout  # noqa: E402
-from skelbridge.acae.descent import Parameters  # noqa: E402
+from skelbridge.acae.parameters import Parameters  # noqa: E402
 
 TRAIN, VALIDATION = 40_000, 5_000
 #: Excess of full recipe runs (375,000 steps) on the validation poses of this file, seeds 0, 1, 2.
-RECORDED = (0.009172958592838901, 0.00915426431716674, 0.00911221453308192)
+RECORDED = (0.009154, 0.009139, 0.009410)
 OBJECTIVE = Objective()
 
 
@@ -83,6 +84,14 @@ def run_fast(poses, formats, **options):
     return time.process_time() - start, fit.acae
 
 
+def saved_excess(w1, w2, poses):
+    """The excess of both matrices as a file holds them."""
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(f"{folder}/acae.npz", w1=w1, w2=w2)
+        with np.load(f"{folder}/acae.npz") as saved:
+            return OBJECTIVE.excess(saved["w1"], saved["w2"], poses)
+
+
 def verdict(name, holds):
     """Prints whether a bar holds."""
     print(f"    {'PASS' if holds else 'FAIL'}  {name}", flush=True)
@@ -104,8 +113,9 @@ def bars(full):
         excesses = []
         for seed in range(3):
             seconds, w1, w2 = run_recipe(poses, formats, published.FULL_STEPS, seed)
-            excesses.append(OBJECTIVE.excess(w1, w2, validation))
-            print(f"    full run, seed {seed}: {seconds:.0f} s, excess {excesses[-1]:.6f}")
+            excesses.append(saved_excess(w1, w2, validation))
+            print(f"    full run, seed {seed}: {seconds:.0f} s, excess {excesses[-1]:.6f} "
+                  f"(training poses {saved_excess(w1, w2, poses[:VALIDATION]):.6f})")  # fmt: skip
     goal = float(np.mean(excesses))
     print(f"    excess at its end {goal:.6f} ({'this run' if full else 'recorded'}); objective "
           f"{goal + floor:.6f}")  # fmt: skip
@@ -113,7 +123,7 @@ def bars(full):
     print("quick fits (1 start, no steps on poses):")
     for rounds in (2, 6, 12, 24):
         seconds, acae = run_fast(poses, formats, starts=1, rounds=rounds, steps=0)
-        excess = OBJECTIVE.excess(acae.w1, acae.w2, validation)
+        excess = saved_excess(acae.w1, acae.w2, validation)
         print(f"    {seconds:.2f} s (1/{recipe_seconds / seconds:.0f}): excess {excess:.6f}")
         if excess <= goal:
             break
@@ -124,13 +134,16 @@ def bars(full):
     ends, times, dead, close = [], [], [], []
     for seed in range(5):
         seconds, acae = run_fast(poses, formats, seed=seed)
-        ends.append(OBJECTIVE.excess(acae.w1, acae.w2, validation))
+        ends.append(saved_excess(acae.w1, acae.w2, validation))
+        training = saved_excess(acae.w1, acae.w2, poses[:VALIDATION])
         times.append(seconds)
         dead.append(len(acae.facts["dead_latents"]))
         close.append(len(acae.facts["duplicate_latents"]))
-        print(f"    seed {seed}: {seconds:.2f} s (1/{recipe_seconds / seconds:.0f}), excess "
-              f"{ends[-1]:.6f}, {dead[-1]} dead, {close[-1]} pairs closer than 20 mm, "
-              f"error {np.mean(acae.facts['error_mm']):.1f} mm")  # fmt: skip
+        print(
+            f"    seed {seed}: {seconds:.2f} s (1/{recipe_seconds / seconds:.0f}), excess "
+            f"{ends[-1]:.6f} (training poses {training:.6f}), {dead[-1]} dead, "
+            f"{close[-1]} pairs closer than 20 mm, error {np.mean(acae.facts['error_mm']):.1f} mm"
+        )
     gain = 1 - np.mean(ends) / goal
     held += [
         verdict(f"excess at 1/50 of the recipe's time at least 4 % lower ({gain:.1%}, at "
@@ -146,31 +159,27 @@ def bars(full):
 def table(counts):
     """Fits over J, L and numbers of poses; the recipe at 10,000 steps beside them."""
     print(f"{'J':>5} {'L':>4} {'poses':>7} {'CPU s':>7} {'excess':>9}   recipe, 10,000 steps")
-    slowest, fastest = 0.0, np.inf
     for joints in (42, 136, 555, 1500):
         formats = acae_poses.make_formats(joints)
-        most = max(counts) if joints <= 136 else min(max(counts), 10_000)
-        poses = acae_poses.make_poses(formats, most + 1000, seed=0)
+        poses = acae_poses.make_poses(formats, max(counts) + 1000, seed=0)
+        times = []
         for latents in (16, 32, 48, 96):
             centre = {16: 2, 32: 4, 48: 8, 96: 16}[latents]
             if latents >= joints or latents - centre > (formats.flip != np.arange(joints)).sum():
                 continue
             for count in counts if latents == 32 else [1000]:
-                if count > most:
-                    continue
                 train = poses[1000 : 1000 + count]
                 seconds, acae = run_fast(train, formats, sided=latents - centre, centre=centre)
-                excess = OBJECTIVE.excess(acae.w1, acae.w2, poses[:1000])
+                excess = saved_excess(acae.w1, acae.w2, poses[:1000])
                 line = f"{joints:5} {latents:4} {count:7} {seconds:7.2f} {excess:9.6f}"
                 if latents == 32 and count == 10_000 and joints <= 555:
                     cpu, w1, w2 = run_recipe(train, formats, 10_000, 0, 28, 4)
-                    line += f"   {cpu:.1f} s, {OBJECTIVE.excess(w1, w2, poses[:1000]):.6f}"
-                if joints == 136 and latents == 32 and count >= 10_000:
-                    slowest, fastest = max(slowest, seconds), min(fastest, seconds)
+                    line += f"   {cpu:.1f} s, {saved_excess(w1, w2, poses[:1000]):.6f}"
+                if latents == 32 and count >= 10_000:
+                    times.append(seconds)
                 print(line, flush=True)
-    if slowest:
-        verdict(f"fit time does not grow with the number of poses, 10^4 to {max(counts):.0e} "
-                f"(x {slowest / fastest:.2f})", slowest <= 1.5 * fastest)  # fmt: skip
+        verdict(f"J = {joints}: fit time does not grow with the number of poses, 10^4 to 10^5 "
+                f"(x {times[-1] / times[0]:.2f})", times[-1] <= 1.5 * times[0])  # fmt: skip
 
 
 def main():

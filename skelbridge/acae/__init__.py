@@ -11,7 +11,7 @@ from importlib import import_module
 _HOMES = {
     "Acae": "matrices",
     "AcaeFit": "fitting",
-    "FitOptions": "fitting",
+    "FitOptions": "options",
     "Objective": "objective",
     "fit_acae": "fitting",
     "is_acae": "file",

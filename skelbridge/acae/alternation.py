@@ -32,6 +32,8 @@ _ENCODER_TURNS, _DECODER_TURNS = 10, 30
 _DIVERGED = 1.2
 _LARGEST_THRESHOLD = 0.03
 _LEAST_SUM = 0.1
+#: Directions in which poses vary so little, against the stiffness, are left as they are.
+_WEAKEST = 1e-3
 _SQRT2 = np.float32(np.sqrt(2))
 
 
@@ -149,18 +151,20 @@ class Alternation:
             self._spectra, halves, (weights, weights[: layout.pairs]), strict=True
         ):
             values, vectors = np.linalg.eigh((decoder * own) @ decoder.T)
-            target = spectrum.vectors.T @ (own[:, None] * decoder.T) @ vectors
-            target *= spectrum.values[:, None]
-            scale = 1 / (spectrum.values[:, None] * np.maximum(values, 0) + stiffness)
+            values = np.maximum(values, 0)
+            strong = spectrum.values * values.max(initial=0) > _WEAKEST * stiffness
+            left, variance = spectrum.vectors[:, strong], spectrum.values[strong, None]
+            target = variance * (left.T @ (own[:, None] * decoder.T) @ vectors)
+            scale = 1 / (variance * values + stiffness)
             ridges.append(
-                (spectrum.vectors, vectors.astype(np.float32), (target * scale).astype(np.float32),
-                 (stiffness * scale).astype(np.float32))
+                (left, vectors.astype(np.float32), (target * scale).astype(np.float32),
+                 (stiffness * scale - 1).astype(np.float32))
             )  # fmt: skip
         part, excess = w1.astype(np.float32), dual
         for _ in range(_ENCODER_TURNS):
             solved = [
-                left @ (fixed + scale * (left.T @ half @ right)) @ right.T
-                for half, (left, right, fixed, scale) in zip(
+                half + left @ (fixed + change * (left.T @ half @ right)) @ right.T
+                for half, (left, right, fixed, change) in zip(
                     _split(part - excess, layout), ridges, strict=True
                 )
             ]

@@ -10,9 +10,11 @@ from pathlib import Path
 from dataset_adapters.containers import FileError
 from skeleton_defs import UserError
 
-from .fitting import FitOptions, Progress, fit_acae
+from . import report_page
+from .fitting import Progress, fit_acae
 from .matrices import Acae
 from .objective import check_depth
+from .options import FitOptions
 from .reading import read_poses, registry_of
 
 
@@ -58,11 +60,7 @@ def fit_file(
     """
     start = time.perf_counter()
     options = options or FitOptions()
-    if Path(output).suffix != ".npz":
-        raise UserError(f"an ACAE is an .npz file. Received '{output}'")
-    for target in (output, report):
-        if target is not None and not Path(target).absolute().parent.is_dir():
-            raise FileError(target, "cannot be written: its folder does not exist")
+    _check_targets(path, output, report)
     stated = None if registry is None else registry_of(registry)
     poses, named = read_poses(path, key=key)
     names = stated or named
@@ -94,7 +92,22 @@ def fit_file(
     acae = replace(fit.acae, facts=facts)
     acae.save(output)
     if report is not None:
-        from .report_page import write_report
-
-        write_report(report, acae, title=f"Affine-combining autoencoder {Path(output).name}")
+        report_page.write_report(
+            report, acae, title=f"Affine-combining autoencoder {Path(output).name}"
+        )
     return FileFit(acae, notes, time.perf_counter() - start, fit.interrupted)
+
+
+def _check_targets(path, output, report) -> None:
+    """Refuses what could not be written before anything is computed."""
+    if Path(output).suffix != ".npz":
+        raise UserError(f"an ACAE is an .npz file. Received '{output}'")
+    if report is not None:
+        report_page.check_suffix(report)
+    for target in (output, report):
+        if target is None:
+            continue
+        if not Path(target).absolute().parent.is_dir():
+            raise FileError(target, "cannot be written: its folder does not exist")
+        if os.path.exists(target) and os.path.exists(path) and os.path.samefile(target, path):
+            raise FileError(target, "these are the poses to fit to: give another file to write")

@@ -33,10 +33,9 @@ def known_points() -> dict[str, NamedPoint]:
     """Returns all points of formats that have both sides, by `family:key`."""
     points: dict[str, NamedPoint] = {}
     for name in skeleton_defs.list_formats():
-        skeleton = skeleton_defs.get(name)
+        skeleton, keys = skeleton_defs.get(name), _keys(name)
         if skeleton.flip is None:
             continue
-        keys = [":".join(skeleton.point_of(joint)) for joint in skeleton.joints]
         for i, key in enumerate(keys):
             part = skeleton.group.get(skeleton.joints[i], "")
             point = NamedPoint(keys[skeleton.flip[i]], skeleton.sides[i], part)
@@ -107,38 +106,55 @@ def part_rank(part: str) -> tuple[int, str]:
     return (ranks[0] if ranks else len(_PARTS)), bare + part
 
 
+def formats_among(names: Sequence[str] | None) -> list[str]:
+    """Returns the formats all of whose joints are there; of several with the same joints, one."""
+    there = set(names or ())
+    found: dict[frozenset[str], list[str]] = {}
+    for name in skeleton_defs.list_formats():
+        keys = frozenset(_keys(name))
+        if keys <= there:
+            found.setdefault(keys, []).append(name)
+    # `smpl_24` rather than a dataset's name for the same joints.
+    families = [next(iter(keys)).split(":")[0] for keys in found]
+    return sorted(
+        min(same, key=lambda name, own=own: (not name.startswith(own), len(name), name))
+        for own, same in zip(families, found.values(), strict=True)
+    )
+
+
 def groups_of(names: Sequence[str] | None, formats: Sequence[str]) -> dict[str, list[int]]:
-    """Returns the joints of every format; of every family where formats are not known."""
+    """Returns the joints of every format, and of every family those that no format has."""
     if names is None:
         return {}
     place = {name: i for i, name in enumerate(names)}
-    groups: dict[str, list[int]] = {}
-    known = set(skeleton_defs.list_formats())
-    for name in formats:
-        if name not in known:
-            continue
-        skeleton = skeleton_defs.get(name)
-        keys = dict.fromkeys(":".join(skeleton.point_of(joint)) for joint in skeleton.joints)
-        rows = [place[key] for key in keys if key in place]
-        if rows:
+    groups = {}
+    for name in _known(formats):
+        if rows := [place[key] for key in dict.fromkeys(_keys(name)) if key in place]:
             groups[name] = rows
-    if not groups:
-        for i, name in enumerate(names):
-            groups.setdefault(name.split(":")[0] if ":" in name else "all joints", []).append(i)
+    lone = set(range(len(names))).difference(*groups.values())
+    for i in sorted(lone):
+        groups.setdefault(names[i].split(":")[0] if ":" in names[i] else "all joints", []).append(i)
     return groups
 
 
 def bones_of(names: Sequence[str] | None, formats: Sequence[str]) -> list[tuple[int, int]]:
     """Returns pairs of joints that are bones of one of the formats."""
     place = {name: i for i, name in enumerate(names or ())}
-    known = set(skeleton_defs.list_formats())
     bones: dict[tuple[int, int], None] = {}
-    for name in formats:
-        if name not in known:
-            continue
-        skeleton = skeleton_defs.get(name)
-        rows = [place.get(":".join(skeleton.point_of(joint))) for joint in skeleton.joints]
-        for a, b in skeleton.edges:
+    for name in _known(formats):
+        rows = [place.get(key) for key in _keys(name)]
+        for a, b in skeleton_defs.get(name).edges:
             if rows[a] is not None and rows[b] is not None:
                 bones[rows[a], rows[b]] = None
     return list(bones)
+
+
+def _keys(name: str) -> list[str]:
+    """The `family:key` of a format's joints."""
+    skeleton = skeleton_defs.get(name)
+    return [":".join(skeleton.point_of(joint)) for joint in skeleton.joints]
+
+
+def _known(formats: Sequence[str]) -> list[str]:
+    known = set(skeleton_defs.list_formats())
+    return [name for name in formats if name in known]

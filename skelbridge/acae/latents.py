@@ -31,10 +31,14 @@ def latent_counts(options: LatentOptions, joints: int, flip: np.ndarray | None) 
     sided, centre, total = options.sided, options.centre, options.latents
     if total is not None and (sided is not None or centre is not None):
         raise UserError("give either the number of latents, or those of sided and centre ones")
-    for name, value in (("latents", total), ("sided latents", sided), ("centre latents", centre)):
-        if value is not None and not 0 <= value <= joints:
+    for name, value, least in (
+        ("the number of latents", total, 1),
+        ("sided latents", sided, 0),
+        ("centre latents", centre, 0),
+    ):
+        if value is not None and not least <= value <= joints:
             raise UserError(
-                f"{name} must be from 0 to the number of joints ({joints}). Received {value}"
+                f"{name} must be from {least} to the number of joints ({joints}). Received {value}"
             )
     if sided is None and centre is None:
         if total is None:

@@ -118,7 +118,7 @@ class Objective:
     ) -> tuple[float, np.ndarray, np.ndarray]:
         """Returns the objective of raw matrices, normalised here, and its gradients by them.
 
-        The plain form of what `descent` computes, for tests and small problems.
+        The plain form of what `gradient` computes, for tests and small problems.
         """
         sums1, sums2 = w1.sum(axis=0), w2.sum(axis=0)
         n1, n2 = w1 / sums1, w2 / sums2

@@ -27,17 +27,14 @@ def pivot_start(
     """
     h, joints = layout.pairs, layout.joints
     middles = h if layout.latent_centre > layout.centre else 0
-    # Candidates: left joints (standing for the pair), centre joints, then middles of pairs.
-    candidates = np.zeros((joints, h + layout.centre + middles))
-    candidates[np.arange(h), np.arange(h)] = 1
-    candidates[np.arange(2 * h, joints), np.arange(h, h + layout.centre)] = 1
-    for i in range(middles):
-        candidates[[i, h + i], h + layout.centre + i] = 0.5
-    flip = layout.joint_flip
-    factor = np.exp(jitter * rng.standard_normal(candidates.shape[1]))
-    picked = _pick(moments, candidates, flip, layout, factor)
-    left = candidates[:, picked[0]]
-    return np.concatenate([left, left[flip], candidates[:, picked[1]]], axis=1)
+    # Candidates lie halfway between two joints: left joints (standing for the pair) and centre
+    # joints are twice the same, then come middles of pairs.
+    single = np.r_[:h, 2 * h : joints]
+    ends = np.stack([np.r_[single, :middles], np.r_[single, h : h + middles]])
+    factor = np.exp(jitter * rng.standard_normal(ends.shape[1]))
+    sided, centre = _pick(moments, ends, layout, factor)
+    left = _points(ends[:, sided], joints)
+    return np.concatenate([left, left[layout.joint_flip], _points(ends[:, centre], joints)], axis=1)
 
 
 def nearest_decoder(moments: np.ndarray, w1: np.ndarray, layout: ChiralLayout) -> np.ndarray:
@@ -56,15 +53,24 @@ def nearest_decoder(moments: np.ndarray, w1: np.ndarray, layout: ChiralLayout) -
     return nearest
 
 
-def _pick(moments, candidates, flip, layout, factor) -> tuple[list[int], list[int]]:
+def _points(ends: np.ndarray, joints: int) -> np.ndarray:
+    """(J, K) weights of the middles between two joints each, (2, K)."""
+    weights = np.zeros((joints, ends.shape[1]))
+    for end in ends:
+        weights[end, np.arange(len(end))] += 0.5
+    return weights
+
+
+def _pick(moments, ends, layout, factor) -> tuple[list[int], list[int]]:
     """Returns the candidates for left and for centre latents."""
-    h = layout.pairs
-    projected = moments @ candidates
+    h, flip = layout.pairs, layout.joint_flip
+    candidates = _points(ends, layout.joints)
+    projected = (moments[:, ends[0]] + moments[:, ends[1]]) / 2
     spread = np.einsum("jk,jk->k", candidates, projected)
     middle = np.arange(h, len(spread)) if len(spread) > h else np.arange(h)
     origin = candidates[:, middle[np.argmin(spread[middle])]]
     origin = (origin + origin[flip]) / 2
-    eliminated = _Elimination(moments, candidates, origin)
+    eliminated = _Elimination(moments, candidates, projected, origin)
     free = np.ones(len(spread), bool)
     sided, centre = [], []
     while len(sided) < layout.latent_pairs or len(centre) < layout.latent_centre:
@@ -85,11 +91,10 @@ def _pick(moments, candidates, flip, layout, factor) -> tuple[list[int], list[in
 class _Elimination:
     """How far candidates are from the flat through an origin and the points added so far."""
 
-    def __init__(self, moments: np.ndarray, candidates: np.ndarray, origin: np.ndarray):
+    def __init__(self, moments, candidates, projected, origin):
         self._moments, self._origin = moments, origin
-        self._candidates = candidates - origin[:, None]
-        self._products = moments @ self._candidates
-        self.remaining = np.einsum("jk,jk->k", self._candidates, self._products)
+        self._products = projected - (moments @ origin)[:, None]
+        self.remaining = np.einsum("jk,jk->k", candidates - origin[:, None], self._products)
         self._floor = 1e-9 * max(float(self.remaining.max(initial=0)), 1e-300)
         self._rows: list[np.ndarray] = []
         self._duals: list[np.ndarray] = []

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from .batches import Batches
-from .descent import Parameters, descend
+from .descent import descend
 from .objective import Objective
+from .parameters import Parameters
 
 BATCH_SIZE = 32
 EPOCHS = 30

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .joint_names import groups_of, part_of, part_rank
+from .joint_names import formats_among, groups_of, part_of, part_rank
 from .matrices import Acae
+from .summary import negative_mass
 
 _SHOWN_WEIGHTS = 4
 
@@ -36,7 +37,7 @@ def summary_lines(acae: Acae) -> list[str]:
     used = (np.abs(acae.w2) > 0.01).sum(axis=0).mean()
     lines.append(
         f"{used:.1f} latents per joint (weights over 0.01); negative mass per column: encoder "
-        f"{_negative(acae.w1):.3f}, decoder {_negative(acae.w2):.4f}"
+        f"{negative_mass(acae.w1):.3f}, decoder {negative_mass(acae.w2):.4f}"
     )
     dead, pairs = _listed(facts, "dead_latents"), _listed(facts, "duplicate_latents")
     if dead is not None and pairs is not None:
@@ -72,8 +73,9 @@ def format_errors(acae: Acae) -> dict[str, tuple[int, float, str, float]]:
 
 
 def formats_of(acae: Acae) -> list[str]:
-    """Returns the names of the formats that an ACAE was fitted to, where it says so."""
-    return [name for name in _listed(acae.facts, "formats") or [] if isinstance(name, str)]
+    """Returns the names of the formats that an ACAE was fitted to, or that its joints make up."""
+    said = [name for name in _listed(acae.facts, "formats") or [] if isinstance(name, str)]
+    return said or formats_among(acae.joint_names)
 
 
 def format_table(acae: Acae) -> str:
@@ -128,10 +130,6 @@ def latent_order(acae: Acae, joints: np.ndarray) -> np.ndarray:
     place = np.arange(len(joints))
     use = np.maximum(acae.w2[:, joints], 0) ** 2
     return np.argsort(use @ place / np.maximum(use.sum(axis=1), 1e-12), kind="stable")
-
-
-def _negative(matrix: np.ndarray) -> float:
-    return float(-np.minimum(matrix, 0).sum(axis=0).mean())
 
 
 def _number(facts, key: str) -> float | None:

@@ -64,17 +64,21 @@ def write_report(path: str | os.PathLike, acae: Acae, *, title: str) -> None:
     Raises:
       UserError: another suffix, or the file cannot be written.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".html", ".htm", ".png"):
-        raise UserError(f"a report is an .html or .png file. Received '{path}'")
+    check_suffix(path)
     try:
         with atomic_path(path) as temporary:
-            if suffix == ".png":
+            if Path(path).suffix.lower() == ".png":
                 _write_png(temporary, acae, title)
             else:
                 temporary.write_text(_page(acae, title), encoding="utf-8")
     except OSError as error:
         raise FileError(path, f"cannot be written: {error.strerror or error}") from None
+
+
+def check_suffix(path: str | os.PathLike) -> None:
+    """Raises `UserError` where a report cannot have this name."""
+    if Path(path).suffix.lower() not in (".html", ".htm", ".png"):
+        raise UserError(f"a report is an .html or .png file. Received '{path}'")
 
 
 def _page(acae: Acae, title: str) -> str:
@@ -183,7 +187,7 @@ def _body_figure(acae: Acae):
     figure.update_layout(
         height=640, margin={"l": 0, "r": 0, "t": 0, "b": 0},
         scene={"aspectmode": "data", "xaxis": axis, "yaxis": axis, "zaxis": axis,
-               "camera": {"eye": {"x": 0.3, "y": -1.7, "z": 0.3}}},
+               "camera": {"eye": {"x": 0.3, "y": -2.1, "z": 0.3}}},
         legend={"orientation": "h", "y": 1},
     )  # fmt: skip
     return figure
@@ -244,6 +248,6 @@ def _write_png(path: Path, acae: Acae, title: str) -> None:
                 label=f"{side} latents".strip(),
             )  # fmt: skip
         axes.set_aspect("equal")
-        axes.legend(fontsize=8, loc="lower left")
+        figure.legend(*axes.get_legend_handles_labels(), fontsize=8, loc="lower left", ncols=4)
         axes.set_axis_off()
     figure.savefig(path, format="png")

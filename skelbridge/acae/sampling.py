@@ -20,6 +20,9 @@ _BLOCKS = 20
 _MIN_POSES_TO_HOLD_OUT = 40
 #: Farther out than 10 km, numbers are no millimetres.
 _MAX_COORDINATE_MM = 1e7
+#: The largest extent of a pose, from a hand to a giant; others are pointed out.
+_LIKELY_SIZES_MM = (80.0, 10_000.0)
+_POSES_FOR_SIZE = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +71,14 @@ def draw_sample(
     limit = np.abs(np.where(mask[..., None], together, 0)).max(initial=0)
     if limit > _MAX_COORDINATE_MM:
         raise UserError(f"poses must be in mm. Found a coordinate of {limit:.3g} mm")
+    notes += _size_notes(together[:_POSES_FOR_SIZE], mask[:_POSES_FOR_SIZE])
     if mask.all():
         everything = np.arange(poses.shape[1])
         return PoseSample(train, validation_poses, None, None, everything, notes)
     together, mask, joints, more = _known_joints(together, mask, flip, joint_names)
+    if mask.all():
+        split = len(train)
+        return PoseSample(together[:split], together[split:], None, None, joints, notes + more)
     usable = mask.any(axis=1)
     split = int(usable[: len(train)].sum())
     together, mask = together[usable], mask[usable]
@@ -99,6 +106,21 @@ def without_exchanged(sample: PoseSample, layout: ChiralLayout) -> PoseSample:
     return PoseSample(*left, *masks, sample.joints, sample.notes)
 
 
+def _size_notes(poses: np.ndarray, mask: np.ndarray) -> tuple[str, ...]:
+    """Points out poses that are probably in another unit."""
+    seen = mask.any(axis=1)
+    if not seen.any():
+        return ()
+    known, poses = mask[seen, :, None], poses[seen]
+    highest = np.where(known, poses, -np.inf).max(axis=1)
+    extent = (highest - np.where(known, poses, np.inf).min(axis=1)).max(axis=1)
+    size, (least, most) = float(np.median(extent)), _LIKELY_SIZES_MM
+    if least <= size <= most:
+        return ()
+    told = f"{size:.3g}" if size < least else f"{size:.0f}"
+    return (f"bodies are {told} mm in size: poses must be in mm, are these?",)
+
+
 def _split(
     count: int, wanted: int | None, share: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
@@ -106,7 +128,7 @@ def _split(
     held_out = round(share * count)
     if count < _MIN_POSES_TO_HOLD_OUT or held_out < 1:
         rows = np.arange(count)
-        note = f"errors are of the poses fitted to: {count} poses are too few to hold some out"
+        note = f"errors are of the poses fitted to: too few ({count}) to hold some out"
         notes = (note,) if share > 0 else ()
         chosen = _chosen(rows, wanted, rng)
         return chosen, _chosen(chosen, _MAX_VALIDATION, rng), notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from .solving import Candidate, Solver
@@ -16,16 +17,16 @@ _POLL_SECONDS = 0.05
 class SeedFits:
     """Fits with several seeds; numpy leaves Python's lock while it computes.
 
-    Every seed's result is its own, whatever the number of threads.
+    Threads take turns with the seeds, so that three of them keep two cores busy to the end. Every
+    seed's result is its own, whatever the number of threads.
     """
 
     def __init__(self, solver: Solver, seeds: Sequence[int]):
-        self._solver, self._seeds = solver, list(seeds)
-        self._best: list[Candidate | None] = [None] * len(self._seeds)
-        self._done = [0.0] * len(self._seeds)
-        self._next = 0
-        self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._fits = [solver.run(seed, stopped=self._stop.is_set) for seed in seeds]
+        self._best: list[Candidate | None] = [None] * len(self._fits)
+        self._done = [0.0] * len(self._fits)
+        self._waiting = deque(range(len(self._fits)))
         self._failure: BaseException | None = None
 
     def best(self) -> Candidate | None:
@@ -41,7 +42,7 @@ class SeedFits:
         """
         threads = [
             threading.Thread(target=self._work, daemon=True)
-            for _ in range(min(len(self._seeds), _cores()))
+            for _ in range(min(len(self._fits), _cores()))
         ]
         for thread in threads:
             thread.start()
@@ -60,24 +61,24 @@ class SeedFits:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            with self._lock:
-                number, self._next = self._next, self._next + 1
-            if number >= len(self._seeds):
+            try:
+                number = self._waiting.popleft()
+            except IndexError:
+                # Those that are not done are with other threads, which keep them.
                 return
             try:
-                self._fit(number)
+                done, candidate = next(self._fits[number])
+            except StopIteration:
+                continue
             except BaseException as error:
                 self._failure = error
                 self._stop.set()
-
-    def _fit(self, number: int) -> None:
-        for done, candidate in self._solver.run(self._seeds[number]):
+                return
             best = self._best[number]
             if candidate is not None and (best is None or candidate.score < best.score):
                 self._best[number] = candidate
             self._done[number] = done
-            if self._stop.is_set():
-                return
+            self._waiting.append(number)
 
 
 def _cores() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,11 @@ from . import recipe
 from .alternation import Alternation
 from .batches import Batches, prepare
 from .chirality import ChiralLayout
-from .descent import Parameters, cosine_rate, descend, errors_per_pose
+from .descent import cosine_rate, descend, errors_per_pose
 from .missing import fill_from_latents
 from .moments import PLAIN_AXES, Moments, projected_axes, rms_errors, second_moments
 from .objective import Objective
+from .parameters import Parameters
 from .pivot import nearest_decoder, pivot_start
 from .sampling import PoseSample
 
@@ -92,17 +93,25 @@ class Solver:
             self._get_ready()
             self._ready = True
 
-    def run(self, seed: int) -> Iterator[tuple[float, Candidate | None]]:
-        """Fits with one seed; yields (share of the work done, candidate) on the way."""
+    def run(
+        self, seed: int, *, stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[float, Candidate | None]]:
+        """Fits with one seed; yields (share of the work done, candidate) on the way.
+
+        Candidates are judged now and then. Where `stopped` tells that no more will be asked for,
+        what there is by then is judged at once.
+        """
         self.get_ready()
-        yield from self._run(seed)
+        yield from self._run(seed, stopped)
         yield 1.0, None
 
-    def _run(self, seed: int) -> Iterator[tuple[float, Candidate | None]]:
+    def _run(
+        self, seed: int, stopped: Callable[[], bool]
+    ) -> Iterator[tuple[float, Candidate | None]]:
         raise NotImplementedError
 
     def _judged_steps(
-        self, parameters: Parameters, steps: Iterable[int], seed: int
+        self, parameters: Parameters, steps: Iterable[int], seed: int, stopped: Callable[[], bool]
     ) -> Iterator[tuple[float, Candidate | None]]:
         """Judges some of the steps; ends where patience does."""
         best, since = np.inf, 0
@@ -110,7 +119,8 @@ class Solver:
         for step in steps:
             if step not in marks:
                 if step % _STEPS_PER_SIGN == 0:
-                    yield step / self._steps, None
+                    now = self._judged(parameters, step, seed) if stopped() else None
+                    yield step / self._steps, now
                 continue
             candidate = self._judged(parameters, step, seed)
             yield step / self._steps, candidate
@@ -152,7 +162,7 @@ class RecipeSolver(Solver):
         super()._get_ready()
         self._batches = self._prepared()
 
-    def _run(self, seed: int) -> Iterator[tuple[float, Candidate | None]]:
+    def _run(self, seed, stopped):
         parameters = Parameters(self._layout)
         steps = recipe.run_recipe(
             parameters,
@@ -161,7 +171,7 @@ class RecipeSolver(Solver):
             steps=self._steps,
             rng=np.random.default_rng(seed),
         )
-        yield from self._judged_steps(parameters, steps, seed)
+        yield from self._judged_steps(parameters, steps, seed, stopped)
 
 
 class FastSolver(Solver):
@@ -174,7 +184,7 @@ class FastSolver(Solver):
         self._moments = self._moments_of(self.train)
         self._batches = self._prepared()
 
-    def _run(self, seed: int) -> Iterator[tuple[float, Candidate | None]]:
+    def _run(self, seed, stopped):
         rng = np.random.default_rng([seed, 1])
         parameters = Parameters(self._layout)
         alternation = Alternation(self._moments, self._layout, self._objective)
@@ -184,10 +194,10 @@ class FastSolver(Solver):
         trials = []
         for trial in range(1, self._starts + 1):
             trials.append(self._started(self._moments, alternation, rng, rounds=first))
-            yield 0.8 * trial * first / total, None
-        value, w1, w2 = min(trials, key=lambda trial: trial[0])
-        parameters.set(w1, w2)
-        yield 0.8 * self._starts * first / total, self._judged(parameters, 0, seed)
+            value, w1, w2 = min(trials, key=lambda trial: trial[0])
+            parameters.set(w1, w2)
+            now = stopped() or trial == self._starts
+            yield 0.8 * trial * first / total, self._judged(parameters, 0, seed) if now else None
         rounds = alternation.rounds(w1, w2, count=more)
         for number, (now, w1, w2) in enumerate(rounds, 1):
             if number % _ROUNDS_PER_CHECK:
@@ -207,7 +217,7 @@ class FastSolver(Solver):
         beta2 = 0.99 if self._steps <= 2000 else 0.999
         batches = self._batches.stored(rng)
         steps = descend(parameters, self._objective, batches, rates, beta2=beta2)
-        for done, candidate in self._judged_steps(parameters, steps, seed):
+        for done, candidate in self._judged_steps(parameters, steps, seed, stopped):
             yield 0.8 + 0.2 * done, candidate
 
     def _started(

@@ -37,7 +37,7 @@ def weights_summary(acae: Acae, poses: np.ndarray) -> dict[str, Any]:
 
 def negative_mass(matrix: np.ndarray) -> float:
     """Returns the mean over columns of the sum of absolute negative weights."""
-    return float(-np.minimum(matrix, 0).sum(axis=0).mean())
+    return float(np.abs(np.minimum(matrix, 0)).sum(axis=0).mean())
 
 
 def latent_distances(acae: Acae, poses: np.ndarray) -> np.ndarray:

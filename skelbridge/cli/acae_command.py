@@ -25,7 +25,12 @@ def acae():
     "file with a joint name per line. Default: the file's joint_names.",
 )
 @click.option("--key", metavar="K", help="Which array holds the poses (N, J, 3) in mm.")
-@click.option("--latents", type=int, metavar="L", help="Number of latent points.  [default: 48]")
+@click.option(
+    "--latents",
+    type=int,
+    metavar="L",
+    help="Number of latent points.  [default: 48, at most half the joints]",
+)
 @click.option("--sided", type=int, metavar="N", help="Left and right latents together.")
 @click.option("--center", "--centre", "centre", type=int, metavar="N", help="Centre latents.")
 @click.option("--lambda", "lam", type=float, default=0.6, show_default=True, help="l1 strength.")
@@ -70,7 +75,7 @@ def fit(
     Ctrl-C saves the best so far.
     """
     from ..acae.files import fit_file
-    from ..acae.fitting import FitOptions
+    from ..acae.options import FitOptions
     from ..acae.report import format_table, summary_lines
 
     options = FitOptions(

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from dataset_adapters.containers import FileError
 from skelbridge.acae import Acae, FitOptions
 from skelbridge.acae.files import fit_file
-from skelbridge.acae.joint_names import JointNames, part_rank
+from skelbridge.acae.joint_names import JointNames, bones_of, formats_among, groups_of, part_rank
 from skelbridge.acae.reading import read_poses, registry_of
 from skelbridge.acae.report import joint_order, latent_names, latent_order
 from skelbridge.acae.report_page import write_report
@@ -126,7 +126,9 @@ def test_depths_behind_the_camera_propose_the_plain_loss(folder, poses):
         (["poses.npz", "--registry", "smpl_42"], "smpl_42"),
         (["poses.npz", "--registry", ","], "found none"),
         (["poses.npz", "--key", "x"], "expected an array 'x'.*found the arrays poses"),
-        (["poses.npz", "--latents", "99"], "from 0 to the number of joints"),
+        (["poses.npz", "--latents", "99"], "from 1 to the number of joints"),
+        (["poses.npz", "-o", "poses.npz"], "these are the poses to fit to"),
+        (["poses.npz", "--report", "a.pdf"], ".html or .png"),
         (["poses.npz", "-o", "a.txt"], "an ACAE is an .npz file"),
         (["poses.npz", "-o", "no/a.npz"], "folder does not exist"),
         (["poses.npz", "--report", "no/a.html"], "folder does not exist"),
@@ -175,6 +177,19 @@ def test_names_of_our_definitions_know_their_mirror():
     found = JointNames.of_names(REGISTRY.names)
     np.testing.assert_array_equal(found.flip, REGISTRY.flip)
     assert found.sides == REGISTRY.sides
+
+
+def test_names_tell_the_formats():
+    """Once each, whatever datasets share its joints; the rest by family."""
+    formats = formats_among(REGISTRY.names)
+    assert {"smpl_24", "h36m_17"} <= set(formats)
+    assert not {"surreal_24", "h36m_17_posepile", "h36m_25", "coco_17"} & set(formats)
+    names = [*REGISTRY.names, "coco:nose", "mine"]
+    groups = groups_of(names, ["smpl_24", "h36m_17"])
+    assert list(groups) == ["smpl_24", "h36m_17", "coco", "all joints"]
+    assert groups["smpl_24"] == list(REGISTRY.indices("smpl_24"))
+    assert groups["coco"] == [len(names) - 2]
+    assert len(bones_of(names, formats)) >= 23 + 16
 
 
 def test_heat_maps_go_from_head_to_toe(model):

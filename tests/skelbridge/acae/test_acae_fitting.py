@@ -1,5 +1,6 @@
 """Fits: what they recover, what they remove, what they put up with."""
 
+import re
 from dataclasses import replace
 
 import acae_poses
@@ -104,6 +105,19 @@ def test_the_fast_solver_beats_the_recipe(few_joints):
     assert recipe.facts["poses"] == 720
     floor = fast.facts["floor"]
     assert fast.facts["objective"] - floor < 0.9 * (recipe.facts["objective"] - floor)
+
+
+def test_steps_lower_the_objective(few_joints):
+    """Those on the true objective after the rounds, and the recipe's."""
+
+    def excess(**options):
+        facts = few_joints.fit(sided=12, centre=4, **options).acae.facts
+        return facts["objective"] - facts["floor"]
+
+    none, some = (excess(starts=1, steps=steps) for steps in (0, 1000))
+    assert some < 0.985 * none
+    none, some, more = (excess(solver="recipe", steps=steps) for steps in (20, 200, 2000))
+    assert none > 2 * some > 4 * more
 
 
 @pytest.mark.parametrize("loss", ["projected", "plain"])
@@ -253,7 +267,7 @@ def test_joints_that_nobody_has_are_left_out_and_named(few_joints):
 def test_fewer_poses_than_joints(few_joints, count):
     fit = few_joints.fit(few_joints.poses[:count], sided=8, centre=3)
     assert np.isfinite(fit.acae.w1).all()
-    assert any("too few to hold some out" in note for note in fit.notes)
+    assert any(f"too few ({count}) to hold some out" in note for note in fit.notes)
 
 
 def test_a_joint_that_never_moves(few_joints):
@@ -263,6 +277,30 @@ def test_a_joint_that_never_moves(few_joints):
     errors = np.delete(acae.facts["error_mm"], 40)
     sound = few_joints.fit(sided=8, centre=3).acae
     assert np.mean(errors) < 1.3 * np.mean(np.delete(sound.facts["error_mm"], 40))
+
+
+@pytest.mark.parametrize(("factor", "told"), [(1e-3, "1.48 mm"), (1, None), (25, "37... mm")])
+def test_poses_in_another_unit_are_pointed_out(few_joints, factor, told):
+    fit = few_joints.fit(
+        few_joints.poses * np.float32(factor), sided=8, centre=3, starts=1, steps=0
+    )
+    notes = [note for note in fit.notes if "are these?" in note]
+    assert len(notes) == (told is not None)
+    assert not notes or re.search(told, notes[0])
+
+
+def test_joints_that_nobody_has_cost_no_speed(few_joints):
+    """What is left is complete: it is fitted to as complete poses are."""
+    poses = few_joints.poses.copy()
+    pair = [0, few_joints.formats.flip[0]]
+    poses[:, pair] = np.nan
+    rest = np.delete(np.arange(42), pair)
+    flip = np.searchsorted(rest, few_joints.formats.flip[rest])
+    options = FitOptions(sided=8, centre=3, seeds=1, starts=1, steps=20)
+    sides = np.array(few_joints.formats.sides)
+    whole = fit_acae(poses[:, rest], flip=flip, sides=sides[rest], options=options).acae
+    holes = fit_acae(poses, flip=few_joints.formats.flip, sides=sides, options=options).acae
+    np.testing.assert_array_equal(holes.w1, whole.w1)
 
 
 def test_people_who_all_stand_alike(few_joints):
@@ -293,6 +331,13 @@ def test_joint_weights_say_what_matters(few_joints):
     assert errors[1] < 0.95 * errors[0]
 
 
+def interrupted_fit(poses, interrupt, options):
+    try:
+        return fit_acae(poses, progress=interrupt, options=options)
+    except KeyboardInterrupt:
+        pytest.fail("nothing was kept")
+
+
 def test_ctrl_c_keeps_the_best_so_far(few_joints):
     def interrupt(done):
         if done > 0.5:
@@ -300,20 +345,34 @@ def test_ctrl_c_keeps_the_best_so_far(few_joints):
 
     for solver, steps in (("recipe", 2000), ("fast", 20_000)):
         options = FitOptions(solver=solver, steps=steps, seeds=1, latents=8)
-        fit = fit_acae(few_joints.poses, progress=interrupt, options=options)
+        fit = interrupted_fit(few_joints.poses, interrupt, options)
         assert fit.interrupted
         assert fit.acae.facts["stopped_early"]
         assert any("interrupted" in note for note in fit.notes)
         assert np.isfinite(fit.acae.w1).all()
 
 
-def test_ctrl_c_before_there_is_anything(few_joints):
+@pytest.mark.parametrize("solver", ["recipe", "fast"])
+def test_ctrl_c_at_once_keeps_what_there_is(few_joints, solver):
     def interrupt(done):
         raise KeyboardInterrupt
 
-    options = FitOptions(solver="recipe", steps=400_000, seeds=1, latents=8)
+    options = FitOptions(solver=solver, steps=400_000, seeds=1, latents=8)
+    fit = interrupted_fit(few_joints.poses, interrupt, options)
+    assert fit.interrupted
+    assert fit.acae.facts["steps"] < 20_000
+    objective = Objective()
+    mean = np.full((42, 1), 1 / 42), np.ones((1, 42))
+    assert fit.acae.facts["main"] < objective.main(*mean, fit.validation)
+
+
+def test_ctrl_c_before_there_is_anything(few_joints, monkeypatch):
+    def interrupt(solver):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skelbridge.acae.solving.FastSolver._get_ready", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        fit_acae(few_joints.poses, progress=interrupt, options=options)
+        fit_acae(few_joints.poses, options=FitOptions(seeds=1, latents=8))
 
 
 def test_patience_ends_a_fit_that_gains_nothing(few_joints):
@@ -335,13 +394,14 @@ def test_progress_rises_to_one(few_joints):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"latents": 43}, "from 0 to the number of joints .42.. Received 43"),
+        ({"latents": 43}, "from 1 to the number of joints .42.. Received 43"),
         ({"latents": 0}, "from 1 to the number of joints"),
         ({"sided": 7, "centre": 1}, "must be even. Received 7"),
         ({"sided": 40, "centre": 2}, "at most 32 sided"),
         ({"latents": 8, "centre": 2}, "either"),
         ({"seeds": 0}, "seeds must be at least 1"),
         ({"steps": -1}, "steps must be at least 0"),
+        ({"steps": 0, "solver": "recipe"}, "steps must be at least 1"),
         ({"solver": "adam"}, "fast or recipe"),
         ({"validation": 1.0}, "below 0.9"),
         ({"seed": -1}, "seed must be"),

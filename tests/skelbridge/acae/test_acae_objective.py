@@ -5,8 +5,11 @@ import pytest
 
 from skelbridge.acae.batches import prepare
 from skelbridge.acae.chirality import ChiralLayout
-from skelbridge.acae.descent import Gradient, Parameters, errors_per_pose, with_sign_of
+from skelbridge.acae.descent import errors_per_pose
+from skelbridge.acae.gradient import Gradient, with_sign_of
 from skelbridge.acae.objective import Objective, check_depth
+from skelbridge.acae.parameters import Parameters
+from skelbridge.acae.report import summary_lines
 from skeleton_defs import UserError
 
 #: Two joints, one latent halfway: both are rebuilt in the middle.
@@ -46,6 +49,9 @@ def test_l1_of_a_fit_is_one_plus_twice_the_negative_mass(fitted):
     objective = Objective()
     found = objective.regularization(fitted.w1, fitted.w2) - objective.floor(joints, latents)
     assert found == pytest.approx(above_floor, rel=1e-9)
+    told = [fitted.facts[f"negative_mass_{name}"] for name in ("encoder", "decoder")]
+    assert told == pytest.approx([negative[0] / latents, negative[1] / joints], rel=1e-6)
+    assert f"encoder {told[0]:.3f}, decoder {told[1]:.4f}" in " ".join(summary_lines(fitted))
 
 
 @pytest.mark.parametrize(("joints", "latents"), [(555, 48), (42, 20)])

@@ -66,11 +66,22 @@ def test_all_joints_given_is_about_the_encoder(people, fitted):
 def test_refit_by_hand():
     """Latents at a and b, c halfway: a and c tell where b is."""
     rng = np.random.default_rng(0)
-    half = rng.normal(0, 300, (2, 2))
+    half = rng.normal(0, 3000, (2, 2))
     decoder = np.array([[1, 0, 0.5], [0, 1, 0.5]])
     moments = decoder.T @ half @ half.T @ decoder
     acae = Acae(np.array([[1.0, 0], [0, 1], [0, 0]]), decoder, moments=moments)
     np.testing.assert_allclose(refit_encoder(acae, [0, 2]), [[1, -1], [0, 2]], atol=0.01)
+
+
+def test_exact_poses_do_not_make_weights_that_blow_up_noise():
+    """b is ten times as far along as c is from a: 10 mm of noise must not become 140 mm."""
+    decoder = np.array([[1, 0, 0.9], [0, 1, 0.1]])
+    half = np.array([[300.0, 0], [300, 60]])
+    moments = decoder.T @ half @ half.T @ decoder
+    acae = Acae(np.array([[1.0, 0], [0, 1], [0, 0]]), decoder, moments=moments)
+    weights = refit_encoder(acae, [0, 2])
+    np.testing.assert_allclose(weights.sum(axis=0), 1)
+    assert np.linalg.norm(weights[:, 1]) < 6
 
 
 def test_projecting_with_missing_joints(people, fitted):
