@@ -119,10 +119,12 @@ class Custom(Adapter):
     def _joints(self, document: CocoDocument, people: list[dict], settings: _Settings):
         n, joints2d, joints3d = settings.n_joints, None, None
         if any("keypoints" in person for person in people):
-            triples = document.numbers("keypoints", people, 3 * n).reshape(-1, n, 3)
+            given = [person.get("keypoints", [0] * 3 * n) for person in people]
+            triples = as_array(document.path, "keypoints", given, (len(people), 3 * n))
+            triples = triples.reshape(-1, n, 3)
             joints2d = np.where(triples[..., 2:] > 0, triples[..., :2], np.nan)
         if any("keypoints_3d" in person for person in people):
-            rows = np.array(document.column("keypoints_3d", people), object)
+            rows = np.array([p.get("keypoints_3d", [None] * 3 * n) for p in people], object)
             numbers = np.where(rows == None, np.nan, rows)  # noqa: E711 (null in JSON)
             joints3d = as_array(
                 document.path, "keypoints_3d", numbers.tolist(), (len(people), 3 * n), may_miss=True

@@ -174,12 +174,11 @@ def _read_calibration(path: str) -> dict:
         document = yaml.safe_load(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise FileError(path, f"expected YAML: {' '.join(str(error).split())[:120]}") from None
-    # The sensors stand below a head of their own in the released file.
-    while isinstance(document, dict) and len(document) == 1:
-        document = next(iter(document.values()))
-    if not isinstance(document, dict):
+    # The sensors may stand below a head of their own.
+    sensors = document.get("cameras", document) if isinstance(document, dict) else None
+    if not isinstance(sensors, dict):
         raise FileError(path, "expected sensors with K, D, R and T")
-    return document
+    return sensors
 
 
 _recent_calibration = RecentFiles(_read_calibration)

@@ -16,10 +16,14 @@ from skeleton_defs import UserError
 from .acae_command import acae
 from .accuracy_command import accuracy
 from .convert_command import convert
+from .datasets_command import datasets
 from .fit_command import fit
 from .format_commands import formats, show
 from .interrupt import end_interrupted
+from .prepare_command import prepare
 from .shell import completion
+from .store_command import store
+from .validate_command import validate
 from .view_command import view
 
 
@@ -29,8 +33,11 @@ def cli():
     """Convert 3D and 2D human poses between any two skeleton formats."""
 
 
-for _command in (convert, accuracy, fit, acae, formats, show, view, completion):
+for _command in (
+    convert, accuracy, fit, acae, formats, show, view, datasets, prepare, store, completion,
+):  # fmt: skip
     cli.add_command(_command)
+store.add_command(validate)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
