@@ -8,6 +8,7 @@ import numpy as np
 
 from ..camera import intrinsics
 from ..containers.errors import FileError
+from ..containers.file_text import list_names
 from ..containers.npz import open_npz
 from ._resection import Resection, find_cameras
 from ._values import as_array
@@ -57,7 +58,7 @@ def read_view(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         values = {}
         for key, shape in (("intrinsics", (3, 3)), ("extrinsics", (3, 4))):
             if key not in archive:
-                raise FileError(path, f"expected the key {key!r}, found {', '.join(archive)}")
+                raise FileError(path, f"expected the key {key!r}, found {list_names(archive)}")
             value = archive[key]
             if value.size == 1:
                 return None

@@ -61,8 +61,9 @@ or the folder above: hspace/2021_01/train/*.tfrecord""",
     facts=(
         "About 1 million images, 100 scanned people in 16 body shapes, several in an image.",
         "28 of the 63 joints (fingers, eyebrows) are left out, as in the published models.",
-        "The published selection drops people whose silhouette is narrower than 100 px, and thins "
-        "the people of a file together.",
+        "The published selection takes the box of the silhouette (here: of the joints' part in the "
+        "image, expanded) with a shorter side of at least 100 px, and thins the people of a file "
+        "together.",
         "Extra mask_id: the person's label in the record's character_masks; label mask_id - 1 "
         "belongs to the person as well.",
         "How the files are called, their image size and their rate are not documented.",
@@ -76,9 +77,7 @@ class HSpace(Adapter):
 
     info = INFO
 
-    min_side_px: float = option(
-        0.0, "smallest shorter side of the box around a person's joints in the image"
-    )
+    min_side_px: float = option(100.0, "smallest shorter side of a person's box in the image")
 
     def sources(self, root: Path, split: str) -> list[Source]:
         """Returns one source per file."""
@@ -120,7 +119,7 @@ class HSpace(Adapter):
         pixels = np.clip(pixels, -0.5, np.array(size) - 0.5)
         low = np.where(np.isnan(pixels), np.inf, pixels).min(1)
         high = np.where(np.isnan(pixels), -np.inf, pixels).max(1)
-        return (high - low).min(1) >= self.min_side_px
+        return INFO.box_expansion * (high - low).min(1) >= self.min_side_px
 
 
 def _read_people(file: TfRecordFile):

@@ -47,7 +47,7 @@ or the folder above: sailvos/tonya_mcs_1/...""",
         Item(
             "**/*_Ped_*/*_camera.npz",
             "cameras that PosePile's calibrate_cameras.py has found",
-            "made by that script",
+            "calibrate_cameras.py of isarandi/posepile",
             required=False,
         ),
     ),
@@ -72,8 +72,9 @@ or the folder above: sailvos/tonya_mcs_1/...""",
     facts=(
         "201 sequences with 111 654 frames in the 2D release; training and validation archive "
         "are both read as train, as MeTRAbs was trained.",
-        "The published selection also wants the visible silhouette's box to have a shorter side of "
-        "more than 50 px and at most 75 percent to be hidden; silhouettes are not decoded here.",
+        "The published selection takes the box of the visible silhouette (here: of the joints in "
+        "the image, expanded) with a shorter side of more than 50 px. It also wants at most 75 "
+        "percent of the silhouette to be hidden; silhouettes are not decoded here.",
         "The world's z axis points up, as in the game.",
         "Frame numbers are not contiguous.",
     ),
@@ -88,6 +89,7 @@ class SailVos(Adapter):
 
     cameras: str = option("auto", "auto (*_camera.npz where it is there), file or estimate")
     min_joints: int = option(6, "fewest joints with a position")
+    min_side_px: float = option(50.0, "a person's box has a larger shorter side than this")
 
     def __post_init__(self):
         check_choice(self, "cameras", ("auto", "file", "estimate"))
@@ -113,12 +115,16 @@ class SailVos(Adapter):
         frames = np.array([frame for frame, *_ in files])
         views, notes = self._views(files, frames, pixels, points)
         joints, joints2d = joints_of_bones(points), joints_of_bones(pixels)
-        rows = np.flatnonzero(self._is_chosen(joints) & views.is_known)
+        is_large = _shorter_side(joints2d) > self.min_side_px
+        rows = np.flatnonzero(self._is_whole(joints) & is_large & views.is_known)
         if not len(rows):
             return
         dropped = len(files) - len(rows)
         if dropped:
-            notes += (f"{dropped} of {len(files)} poses are left out: broken or without camera",)
+            notes += (
+                f"{dropped} of {len(files)} poses are left out: broken, too small in the image or "
+                "without camera",
+            )
         origin = views.centers[rows].mean(0).round(3)
         cameras = [
             camera_of(
@@ -162,7 +168,7 @@ class SailVos(Adapter):
             return views, ()
         return found_views(views, rows, frames, pixels, points)
 
-    def _is_chosen(self, joints: np.ndarray) -> np.ndarray:
+    def _is_whole(self, joints: np.ndarray) -> np.ndarray:
         """Returns which people (N,) have enough joints, spread like those of a body."""
         is_given = ~np.isnan(joints[..., :1])
         count = np.maximum(is_given.sum(axis=(1, 2)), 1)
@@ -171,6 +177,16 @@ class SailVos(Adapter):
         spread = _MM_PER_M * np.sqrt((off**2).sum(axis=(1, 2)) / count)
         enough = is_given.sum(axis=(1, 2)) >= max(self.min_joints, 1)
         return enough & (spread >= SPREAD_MM[0]) & (spread <= SPREAD_MM[1])
+
+
+def _shorter_side(joints2d: np.ndarray) -> np.ndarray:
+    """Returns the shorter side (N,) of the expanded box of the joints' part in the image, px."""
+    limit = np.array(IMAGE_SIZE) - 0.5
+    is_given = ~np.isnan(joints2d)
+    clipped = np.clip(joints2d, -0.5, limit)
+    low = np.where(is_given, clipped, np.inf).min(1)
+    high = np.where(is_given, clipped, -np.inf).max(1)
+    return INFO.box_expansion * (high - low).min(1)
 
 
 def _pose_files(folder: Path) -> list[tuple[int, str, str, str]]:

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
-from ..body_models.rotations import axis_angle_from_matrix, matrix_from_axis_angle
+from ..body_models.rotations import matrix_from_axis_angle
 from ..camera import Camera, intrinsics
 from ..containers.errors import FileError
 from ..containers.mat import read_mat
 from ..examples import SPLITS, ExampleBlock
-from ._body_model_folder import smpl_joints
 from ._label_masks import LabelMasks
+from ._smpl_bodies import posed_joints
 from ._values import as_array, camera_of, check_choice, natural_key
 
 IMAGE_SIZE = (320, 240)
@@ -188,11 +188,15 @@ class Surreal(Adapter):
         gender = as_array(path, "gender", np.ravel(values["gender"]), (n,))
         upright = matrix_from_axis_angle(np.array([np.pi / 2, 0, 0]))
         turn = matrix_from_axis_angle(zrot[:, None] * np.array([0, 0, 1.0]))
-        root = upright @ turn @ matrix_from_axis_angle(pose[:, 0])
-        pose[:, 0] = axis_angle_from_matrix(root)
-        joints = stored[:, :1] + smpl_joints(
-            pose, betas, folder=self.body_models, gender="male" if gender[0] else "female"
+        rotations = matrix_from_axis_angle(pose)
+        rotations[:, 0] = upright @ turn @ rotations[:, 0]
+        joints, _ = posed_joints(
+            rotations,
+            models=self.body_models,
+            gender="male" if gender[0] else "female",
+            betas=betas,
         )
+        joints = stored[:, :1] + (joints - joints[:, :1]) / 1000
         apart = 1000 * np.linalg.norm(joints - stored, axis=-1).mean()
         return joints, (f"joints of the SMPL model, on average {apart:.0f} mm from joints3D",)
 

@@ -29,15 +29,15 @@ NAMES = [
 ]  # fmt: skip
 
 
-def image(size=(64, 48)):
+def image():
     """Red above blue, RGB."""
-    pixels = np.zeros((size[1], size[0], 3), np.uint8)
-    pixels[:24, :, 0] = 200
-    pixels[24:, :, 2] = 200
+    pixels = np.zeros((480, 640, 3), np.uint8)
+    pixels[:240, :, 0] = 200
+    pixels[240:, :, 2] = 200
     return pixels
 
 
-def features(joints, *, lens=(80.0, 80.0, 32.0, 24.0), **more):
+def features(joints, *, lens=(800.0, 800.0, 320.0, 240.0), **more):
     """joints: (P, 63, 3) metres."""
     # Stored so that a decoder which returns RGB returns BGR.
     stored = cv2.imencode(".png", image())[1].tobytes()
@@ -77,14 +77,14 @@ def test_kept_rows_are_those_of_the_format():
 
 def test_records_are_frames(tmp_path):
     first, second = people(2), people(1, seed=1)
-    root = write(tmp_path, features(first), features(second, lens=(90.0, 90.0, 32.0, 24.0)))
+    root = write(tmp_path, features(first), features(second, lens=(900.0, 900.0, 320.0, 240.0)))
     (block,) = read(root)
     assert block.frames.tolist() == block.video_frames.tolist() == [0, 0, 1]
     assert block.person == ["0", "1", "0"] and block.extras["mask_id"].tolist() == [2, 4, 2]
     assert block[2].image.path == NAME and block.sequence == "a"
     np.testing.assert_allclose(block.joints3d[1], 1000 * first[1][list(KEPT_ROWS)], rtol=1e-6)
-    assert [camera.K[0, 0] for camera in block.cameras] == [80, 80, 90]
-    assert block.cameras[0].image_size == (64, 48)
+    assert [camera.K[0, 0] for camera in block.cameras] == [800, 800, 900]
+    assert block.cameras[0].image_size == (640, 480)
     np.testing.assert_array_equal(block.cameras[0].up, [0, -1, 0])
 
 
@@ -115,8 +115,12 @@ def test_small_people_by_option(tmp_path):
     far = people(1)
     far[..., 2] += 40
     root = write(tmp_path, features(np.concatenate([people(1), far])))
-    assert [b.person for b in read(root)] == [["0", "1"]]
-    assert [b.person for b in read(root, min_side_px=10)] == [["0"]]
+    assert [b.person for b in read(root, min_side_px=0)] == [["0", "1"]]
+    assert [b.person for b in read(root)] == [["0"]]
+    # To the left of the image.
+    aside = people(1) - np.array([30, 0, 0])
+    root = write(tmp_path, features(np.concatenate([aside, people(1)])))
+    assert [b.person for b in read(root)] == [["1"]]
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_joints_of_the_users_model(tmp_path):
     expected = np.stack([turned[:, 0], -turned[:, 2], turned[:, 1]], 1) + people(1)[:, 0, 0]
     np.testing.assert_allclose(block.joints3d[0], 1000 * expected, atol=1e-2)
     assert "joints of the SMPL model" in block.notes[1]
-    with pytest.raises(FileError, match="SMPL_FEMALE.pkl"):
+    with pytest.raises(UserError, match="SMPL_FEMALE.npz"):
         root = write_clip(tmp_path / "f", gender=np.zeros((2, 1), np.uint8))
         blocks(root, body_models=str(folder))
 

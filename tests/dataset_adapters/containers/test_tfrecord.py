@@ -3,7 +3,7 @@ import struct
 import numpy as np
 import pytest
 from fuzzing import assert_result_or_user_error, mutations
-from tfrecord_bytes import example, record
+from tfrecord_bytes import example, field, record
 
 from dataset_adapters.containers.errors import FileError
 from dataset_adapters.containers.tfrecord import TfRecordFile, masked_crc32c
@@ -53,6 +53,14 @@ def test_large_features_are_skipped_on_disk(tmp_path, monkeypatch):
         listed = len(read_bytes)
         assert file.features(1, lambda key: key == "late")["late"].tolist() == [0.5]
     assert sum(read_bytes[listed:]) < len(FEATURES["image"])
+
+
+def test_numbers_of_another_width_are_passed_over(tmp_path):
+    # Field 1 of a float list as a 64-bit number, then as a 32-bit one.
+    floats = field(2, b"\x09" + b"\xff" * 8 + b"\x0d" + b"\0\0\x80\x3f")
+    entry = field(1, field(1, b"x") + field(2, floats))
+    (values,) = read(write(tmp_path / "a.tfrecord", field(1, entry)))
+    assert values["x"].tolist() == [1.0]
 
 
 def test_an_empty_file_has_no_records(tmp_path):
