@@ -23,6 +23,7 @@ from .interrupt import end_interrupted
 from .prepare_command import prepare
 from .shell import completion
 from .store_command import store
+from .synth_command import synth
 from .validate_command import validate
 from .view_command import view
 
@@ -34,7 +35,8 @@ def cli():
 
 
 for _command in (
-    convert, accuracy, fit, acae, formats, show, view, datasets, prepare, store, completion,
+    convert, accuracy, fit, acae, formats, show, view, datasets, prepare, store, synth,
+    completion,
 ):  # fmt: skip
     cli.add_command(_command)
 store.add_command(validate)

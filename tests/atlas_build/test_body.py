@@ -37,7 +37,7 @@ def bodies(model) -> Bodies:
 
 def random_poses(count, seed=0, size=0.5):
     """Part rotations that hang together: each turned by some `size` radians from its parent."""
-    from atlas_build.transfer import PART_PARENTS
+    from skelbridge.atlas.body_parts import PART_PARENTS
 
     rng = np.random.default_rng(seed)
     world = {}

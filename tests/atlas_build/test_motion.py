@@ -21,7 +21,6 @@ from atlas_build.motion import (
 from atlas_build.motion_files import PartMotion, read_acclaim, read_deepmimic, read_poselib
 from atlas_build.transfer import (
     PART_INDEX,
-    PART_PARENTS,
     PARTS,
     T_POSE,
     SourceBone,
@@ -42,6 +41,7 @@ from fuzzing import assert_result_or_user_error, mutations
 
 from dataset_adapters.containers.acclaim import parse_amc, parse_asf
 from dataset_adapters.containers.errors import FileError
+from skelbridge.atlas.body_parts import PART_PARENTS
 
 X, Y, Z = np.eye(3)
 UPRIGHT = np.broadcast_to(np.eye(3), (1, len(PARTS), 3, 3))

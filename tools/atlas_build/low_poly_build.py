@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from skelbridge.atlas.body_parts import LOW_POLY_PARTS, PARTS
+from skelbridge.atlas.low_poly import LowPolyBody
+
 from .anny_body import LOW_POLY_TOPOLOGY, AnnyBody
 from .body import Bodies
-from .low_poly import LOW_POLY_PARTS, LowPolyBody
 from .placement import Placements, scale_factors
 from .posing import Rig, bone_transforms, bone_turns
-from .transfer import PARTS
 
 #: Shape components that are kept.
 N_SHAPES = 10

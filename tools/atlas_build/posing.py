@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dataset_adapters.body_models.rotations import matrix_from_axis_angle
+from skelbridge.atlas.body_parts import CLAVICLE_SHARE, PART_INDEX, PARTS, SHOULDER_SHARE
 
-from .transfer import PART_INDEX, PARTS, T_POSE
+from .transfer import T_POSE
 from .turning import about, between, limb_frame, swing, swing_vector, twist_angle, unit
 
-#: Share of the arm's swing away from the A-pose that the clavicle and the shoulder bone take over.
-CLAVICLE_SHARE, SHOULDER_SHARE = 0.10, 0.30
 #: Bends of a finger's three bones in a fist, in radians, against the rest pose's slight curl.
 FIST = np.radians([65.0, 85.0, 45.0])
 THUMB_FIST = np.radians([15.0, 25.0, 35.0])

