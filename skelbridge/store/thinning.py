@@ -1,0 +1,164 @@
+"""Thinning by motion: which frames of a sequence are worth storing.
+
+The rules are PosePile's samplers (`Thinning` states them per dataset): a pose is kept when it
+differs by a threshold from the last kept pose, or from every one of the last `memory` kept poses.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dataset_adapters.adapter import Thinning
+from dataset_adapters.examples import ExampleBlock
+
+_FIRST_LOOK = 8
+_LONGEST_LOOK = 512
+
+
+class MotionSampler:
+    """Tells which poses of one moving person to keep; remembers what it kept between calls.
+
+    Args:
+      rule: its `distance_mm` must be a number.
+    """
+
+    def __init__(self, rule: Thinning):
+        self._rule = rule
+        self._square = float(rule.distance_mm) ** 2
+        self._stored: np.ndarray | None = None
+        self._n_stored = 0
+
+    def keep(self, poses: np.ndarray) -> np.ndarray:
+        """Returns which of the next poses (N, J, 3) mm, NaN for missing joints, are kept: (N,)."""
+        poses = np.asarray(poses, float)
+        present = ~np.isnan(poses[..., 0])
+        if self._rule.centered:
+            n = present.sum(1)[:, None, None]
+            poses = poses - np.nansum(poses, axis=1, keepdims=True) / np.maximum(n, 1)
+        kept = np.zeros(len(poses), bool)
+        at = 0
+        while (at := self._next_that_moved(poses, present, at)) < len(poses):
+            kept[at] = self._is_new(poses[at], present[at])
+            if kept[at]:
+                self._store(poses[at])
+            at += 1
+        return kept
+
+    def _next_that_moved(self, poses: np.ndarray, present: np.ndarray, start: int) -> int:
+        """Returns the first index from `start` on that differs from the last kept pose."""
+        look = _FIRST_LOOK
+        while start < len(poses):
+            rows = slice(start, start + look)
+            if self._n_stored:
+                found = self._differs(poses[rows], present[rows], self._last)
+                found |= self._newly_valid(present[rows])
+            else:
+                found = present[rows].any(1)
+            if found.any():
+                return start + int(found.argmax())
+            start, look = start + look, min(2 * look, _LONGEST_LOOK)
+        return len(poses)
+
+    def _is_new(self, pose: np.ndarray, present: np.ndarray) -> bool:
+        """Whether the pose differs from all that are remembered; it does from the last."""
+        if self._n_stored < 2 or self._rule.memory == 1 or self._newly_valid(present):
+            return True
+        memory = self._n_stored if self._rule.memory is None else self._rule.memory
+        remembered = self._stored[max(0, self._n_stored - memory) : self._n_stored]
+        return bool(self._differs(pose, present, remembered).all())
+
+    @property
+    def _last(self) -> np.ndarray:
+        return self._stored[self._n_stored - 1]
+
+    def _newly_valid(self, present: np.ndarray) -> np.ndarray:
+        if not self._rule.keep_newly_valid:
+            return np.zeros(present.shape[:-1], bool)
+        return (present & np.isnan(self._last[:, 0])).any(-1)
+
+    def _differs(self, pose: np.ndarray, present: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Whether poses (..., J, 3) differ from others by the rule; leading axes broadcast."""
+        with np.errstate(invalid="ignore"):
+            square = ((pose - other) ** 2).sum(-1)
+            if self._rule.ignore_missing:
+                return (square >= self._square).any(-1)
+            moved = ~(square < self._square)
+        if self._rule.keep_newly_valid:
+            # Only the joints that are there now are compared.
+            moved &= present
+        return moved.any(-1)
+
+    def _store(self, pose: np.ndarray) -> None:
+        if self._stored is None:
+            self._stored = np.empty((16, *pose.shape))
+        if self._n_stored == len(self._stored):
+            self._make_room()
+        if self._rule.ignore_missing and self._n_stored:
+            pose = np.where(np.isnan(pose), self._last, pose)
+        self._stored[self._n_stored] = pose
+        self._n_stored += 1
+
+    def _make_room(self) -> None:
+        memory = self._rule.memory
+        if memory is not None and self._n_stored >= 2 * memory:
+            self._stored[:memory] = self._stored[self._n_stored - memory : self._n_stored].copy()
+            self._n_stored = memory
+        else:
+            self._stored = np.concatenate([self._stored, np.empty_like(self._stored)])
+
+
+class Thinner:
+    """Applies a dataset's rule to the blocks of one source, in their order.
+
+    Every (subject, sequence, camera, person) has its own sampler: where coordinates are the
+    world's, all cameras of a sequence come to the same frames.
+
+    Args:
+      rule: what the dataset's `info` states.
+      split: of the source.
+    """
+
+    def __init__(self, rule: Thinning, split: str):
+        self._rule = rule
+        self._by_motion = split in rule.splits and rule.distance_mm is not None
+        self._every = rule.every if split in rule.splits else rule.every_elsewhere
+        self._first_frames: dict[tuple, int] = {}
+        self._samplers: dict[tuple, MotionSampler] = {}
+
+    def keep(self, block: ExampleBlock) -> tuple[np.ndarray, dict[str, int]]:
+        """Returns which rows to keep (N,), and how many go for which reason."""
+        kept = np.ones(len(block), bool)
+        dropped = {}
+        if self._every > 1:
+            for key, rows in _grouped(block, ("subject", "sequence", "camera_name")):
+                first = self._first_frames.setdefault(key, int(block.frames[rows].min()))
+                kept[rows] = (block.frames[rows] - first) % self._every == 0
+            dropped[f"thinned to one frame in {self._every}"] = int((~kept).sum())
+        if self._by_motion and block.joints3d is not None:
+            before = kept.sum()
+            names = ("subject", "sequence", "camera_name", "person")
+            for key, rows in _grouped(block, names):
+                rows = rows[kept[rows]]
+                sampler = self._samplers.get(key)
+                if sampler is None:
+                    sampler = self._samplers[key] = MotionSampler(self._rule)
+                kept[rows] = sampler.keep(block.joints3d[rows])
+            reason = f"moved less than {self._rule.distance_mm:g} mm"
+            dropped[reason] = int(before - kept.sum())
+        return kept, dropped
+
+
+def _grouped(block: ExampleBlock, names: tuple[str, ...]):
+    """Yields (values, rows) for each combination of these text columns, in order of appearance."""
+    columns = [getattr(block, name) for name in names]
+    if all(isinstance(column, str) for column in columns):
+        if len(block):
+            yield tuple(columns), np.arange(len(block))
+        return
+    n = len(block)
+    columns = [[column] * n if isinstance(column, str) else column for column in columns]
+    rows_of: dict[tuple, list[int]] = {}
+    for row, key in enumerate(zip(*columns, strict=True)):
+        rows_of.setdefault(key, []).append(row)
+    for key, rows in rows_of.items():
+        yield key, np.array(rows)
