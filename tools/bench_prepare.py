@@ -14,12 +14,12 @@ reads    batches of 128 random examples from a store of 100 000
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import pickle
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -411,20 +411,44 @@ def bare_images(jobs: dict[tuple, list], out_path: Path) -> None:
 
 
 def workers(folder: Path) -> None:
-    """The same work by one process and by two."""
-    print("workers: time with one process / with two (at least 1.7)")
-    write_walkers(folder / "data", size=(1920, 1080), lens=LENS, n_sources=16, n_pictures=40)
-    number = 0
+    """The same work by one process and by two; what two plain loops gain tells the machine's part.
 
-    def with_workers(count: int) -> None:
-        nonlocal number
-        number += 1
-        prepare(Walkers(), folder / "data", folder / f"store{number}", workers=count)
+    On a machine that others use too, two processes may get no more time than one: then the loops
+    gain as little, and the last number (2 is perfect) is the one that speaks about us.
+    """
+    print("workers: time with one process / with two (at least 1.7 on an idle machine)")
+    write_walkers(folder / "data", size=(1920, 1080), lens=LENS, n_sources=16, n_pictures=30)
+    numbers = itertools.count()
 
-    clock = time.perf_counter
-    one_worker, two_workers = (functools.partial(with_workers, n) for n in (1, 2))
-    ratio, one, two = in_turns(one_worker, two_workers, rounds=3, clock=clock)
-    print(f"  640 pictures  {one:.1f} s / {two:.1f} s = {ratio:.2f}")
+    def with_workers(count: int) -> float:
+        start = time.perf_counter()
+        store = folder / f"store{next(numbers)}"
+        prepare(Walkers(), folder / "data", store, workers=count)
+        return time.perf_counter() - start
+
+    with_workers(1)
+    rounds = []
+    for _ in range(3):
+        first = loops(1)
+        times = with_workers(1), with_workers(2)
+        rounds.append((*times, first, loops(2), loops(1)))
+    one, two, *_ = (statistics.median(column) for column in zip(*rounds, strict=True))
+    gain = statistics.median(row[0] / row[1] for row in rounds)
+    offered = statistics.median((row[2] + row[4]) / row[3] for row in rounds)
+    print(
+        f"  480 pictures  {one:.1f} s / {two:.1f} s = {gain:.2f}; two plain loops gain "
+        f"{offered:.2f}, so of two free cores we would gain {2 * gain / offered:.2f}"
+    )
+
+
+def loops(count: int) -> float:
+    """Returns how long `count` processes take to count to the same number at the same time, s."""
+    command = [sys.executable, "-S", "-c", "for _ in range(60_000_000): pass"]
+    start = time.perf_counter()
+    running = [subprocess.Popen(command) for _ in range(count)]
+    for process in running:
+        process.wait()
+    return time.perf_counter() - start
 
 
 # Reading ------------------------------------------------------------------------------------------

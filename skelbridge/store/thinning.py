@@ -111,7 +111,8 @@ class Thinner:
     """Applies a dataset's rule to the blocks of one source, in their order.
 
     Every (subject, sequence, camera, person) has its own sampler: where coordinates are the
-    world's, all cameras of a sequence come to the same frames.
+    world's, all cameras of a sequence come to the same frames. One frame in n means those whose
+    number is a multiple of n, for all people and cameras alike.
 
     Args:
       rule: what the dataset's `info` states.
@@ -122,7 +123,6 @@ class Thinner:
         self._rule = rule
         self._by_motion = split in rule.splits and rule.distance_mm is not None
         self._every = rule.every if split in rule.splits else rule.every_elsewhere
-        self._first_frames: dict[tuple, int] = {}
         self._samplers: dict[tuple, MotionSampler] = {}
 
     def keep(self, block: ExampleBlock) -> tuple[np.ndarray, dict[str, int]]:
@@ -130,9 +130,7 @@ class Thinner:
         kept = np.ones(len(block), bool)
         dropped = {}
         if self._every > 1:
-            for key, rows in _grouped(block, ("subject", "sequence", "camera_name")):
-                first = self._first_frames.setdefault(key, int(block.frames[rows].min()))
-                kept[rows] = (block.frames[rows] - first) % self._every == 0
+            kept = block.frames % self._every == 0
             dropped[f"thinned to one frame in {self._every}"] = int((~kept).sum())
         if self._by_motion and block.joints3d is not None:
             before = kept.sum()

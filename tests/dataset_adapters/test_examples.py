@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dataset_adapters.camera import Camera, intrinsics
+from dataset_adapters.columns import CheckedJoints, LazyColumn
 from dataset_adapters.examples import Example, ExampleBlock, ImageRef
 
 CAMERA = Camera(np.eye(3), (0, 0, 3000), intrinsics(500, 500, 100, 80), image_size=(200, 160))
@@ -66,6 +67,44 @@ def test_selecting_keeps_what_belongs_together():
     assert [e.frame for e in whole.select(slice(1, 2))] == [1]
 
 
+def test_selected_rows_are_those_of_a_block_made_of_them():
+    whole = block(validity=np.ones((3, 16), bool), notes=("n",), mirrored=True, bayer="GRBG")
+    part, again = whole.select([2, 0]), block(joints3d=joints(3)[[2, 0]], n=2)
+    np.testing.assert_array_equal(part.joints3d, again.joints3d)
+    np.testing.assert_array_equal(part.validity, again.validity)
+    assert part.notes == ("n",) and part.extras == {"action": ["a", "a"]}
+    assert part.image_ref(1) == ImageRef("0.jpg", None, True, "GRBG") == part[1].image
+    assert len(whole) == 3 and whole.image_ref(1).path == "1.jpg"
+
+
+class Squares(LazyColumn):
+    def value(self, row):
+        assert row != 1, "nobody asked for it"
+        return {"size": row * row}
+
+
+def test_lazy_columns_stay_lazy():
+    part = block(masks=Squares(3)).select([2, 1])
+    assert part.masks[0] == {"size": 4} and len(part.masks) == 2
+    assert part.select([0])[0].mask == {"size": 4}
+    with pytest.raises(IndexError):
+        part.masks[2]
+
+
+def test_blocks_share_joints_that_were_checked_once(monkeypatch):
+    values = joints(4)
+    take = CheckedJoints(values)
+    monkeypatch.setattr("dataset_adapters.columns._presence", None)
+    left, right = block(4, joints3d=take), block(2, joints3d=take[:2])
+    assert np.shares_memory(left.joints3d, values) and np.shares_memory(right.joints3d, values)
+    np.testing.assert_array_equal(right.joints3d, values[:2])
+    assert right.validity.sum(1).tolist() == [15, 16]
+    chosen = block(2, joints3d=take[np.array([3, 0])])
+    assert chosen.validity.sum(1).tolist() == [16, 15] and len(take[1:]) == 3
+    with pytest.raises(ValueError, match="read-only"):
+        left.joints3d[0] = 0
+
+
 def test_the_block_of_one_example_gives_it_back():
     one = block()[0]
     again = ExampleBlock.of(one)[0]
@@ -109,6 +148,8 @@ def test_an_image_size_given_once_is_for_all_rows():
         ({"joints3d": None}, "joints3d or joints2d must be given"),
         ({"validity": np.ones((3, 4), bool)}, r"validity must have shape \(3, 16\)"),
         ({"extras": {"action": ["a"]}}, "extras\\['action'\\] must have 3 rows"),
+        ({"joints3d": CheckedJoints(np.zeros((3, 17, 3)))}, r"joints3d must have shape \(3, 16"),
+        ({"bayer": "RGB"}, "bayer must be one of"),
         ({"video_frames": np.arange(2)}, r"video_frames must have shape \(3,\)"),
     ],
 )

@@ -113,16 +113,19 @@ def test_state_is_kept_per_person_and_camera_across_blocks():
     assert thinner.keep(still)[0].tolist() == [True, True] + 8 * [False]
 
 
-def test_every_nth_frame_counts_from_the_sequence_start():
+def test_every_nth_frame():
     rule = Thinning(every=3, distance_mm=None, splits=("train",), every_elsewhere=4)
     kept, dropped = Thinner(rule, "train").keep(block(frames=np.arange(10) + 5))
-    assert kept.tolist() == [i % 3 == 0 for i in range(10)]
-    assert dropped == {"thinned to one frame in 3": 6}
+    assert np.flatnonzero(kept).tolist() == [1, 4, 7]  # Frames 6, 9, 12.
+    assert dropped == {"thinned to one frame in 3": 7}
     kept, _ = Thinner(rule, "test").keep(block(split="test"))
     assert np.flatnonzero(kept).tolist() == [0, 4, 8]
     # A person who comes in later is looked at in the same frames as the others.
     late = block(frames=np.r_[np.arange(8), 4, 6], person=["a"] * 8 + ["b"] * 2)
     assert np.flatnonzero(Thinner(rule, "train").keep(late)[0]).tolist() == [0, 3, 6, 9]
+    # Motion is looked at in these frames only: 60 mm each, so 180 mm from one to the next.
+    both = Thinning(every=3, distance_mm=200.0)
+    assert np.flatnonzero(Thinner(both, "train").keep(block())[0]).tolist() == [0, 6]
 
 
 def test_the_rule_is_for_its_splits_and_for_3d():
