@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,24 +11,17 @@ import numpy as np
 import skeleton_defs
 
 from .camera import Camera
+from .columns import (
+    CheckedJoints,
+    checked_boxes,
+    checked_integers,
+    checked_joints,
+    is_per_row,
+    taken,
+)
+from .images import BAYER_PATTERNS, ImageRef
 
 SPLITS = ("train", "valid", "test")
-
-
-@dataclass(frozen=True)
-class ImageRef:
-    """Where the image is: a file, or a frame of a video.
-
-    Attributes:
-      path: file relative to the dataset's root, with forward slashes.
-      video_frame: 0-based index in decoding order where the file is a video.
-      mirrored: the file shows the world in a mirror: reverse its pixel columns after decoding.
-        Cameras, boxes, masks and 2D joints refer to the reversed image.
-    """
-
-    path: str
-    video_frame: int | None = None
-    mirrored: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,10 +88,11 @@ class ExampleBlock:
 
     Text columns and `cameras` are one value for all rows or a sequence of N. Arrays have N rows.
     `block[i]` is an `Example`; `block.select(rows)` a smaller block. The fields mean what they mean
-    in `Example`; `images` holds paths, `video_frames` the indices where these are videos.
+    in `Example`; `images` holds paths, `video_frames` the indices where these are videos. Joints
+    that several blocks share are best given as (rows of) one `CheckedJoints`.
 
     Attributes:
-      mirrored: see `ImageRef`; one for all rows.
+      mirrored, bayer: see `ImageRef`; one for all rows.
       notes: choices that the adapter made on the evidence in the data, one line each.
 
     Raises:
@@ -119,48 +113,57 @@ class ExampleBlock:
     image_sizes: tuple[int, int] | Sequence[tuple[int, int]] | None = None
     boxes: np.ndarray | None = None
     masks: Sequence[Mapping[str, Any] | None] | None = None
-    joints3d: np.ndarray | None = None
-    joints2d: np.ndarray | None = None
+    joints3d: np.ndarray | CheckedJoints | None = None
+    joints2d: np.ndarray | CheckedJoints | None = None
     validity: np.ndarray | None = None
     extras: Mapping[str, Any] = field(default_factory=dict)
     mirrored: bool = False
+    bayer: str = ""
     notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.split not in SPLITS:
             raise ValueError(f"split must be one of {SPLITS}. Received {self.split!r}")
+        if self.bayer and self.bayer not in BAYER_PATTERNS:
+            raise ValueError(
+                f"bayer must be one of {BAYER_PATTERNS} or ''. Received {self.bayer!r}"
+            )
         n_joints = skeleton_defs.get(self.skeleton).n_joints
         set_field = object.__setattr__
-        set_field(self, "frames", _integers("frames", self.frames))
+        set_field(self, "frames", checked_integers("frames", self.frames))
         n = len(self.frames)
         if self.video_frames is not None:
-            set_field(self, "video_frames", _integers("video_frames", self.video_frames, n))
-        for name, shape in (
-            ("boxes", (n, 4)), ("joints3d", (n, n_joints, 3)), ("joints2d", (n, n_joints, 2)),
-        ):  # fmt: skip
-            if getattr(self, name) is not None:
-                set_field(self, name, _floats(name, getattr(self, name), shape))
+            set_field(self, "video_frames", checked_integers("video_frames", self.video_frames, n))
+        if self.boxes is not None:
+            set_field(self, "boxes", checked_boxes(self.boxes, n))
         for name in _ROW_COLUMNS:
             column = getattr(self, name)
-            if _is_per_row(column) and len(column) != n:
+            if is_per_row(column) and len(column) != n:
                 raise ValueError(f"{name} must have {n} rows. Received {len(column)}")
         for name, column in self.extras.items():
             if len(column) != n:
                 raise ValueError(f"extras[{name!r}] must have {n} rows. Received {len(column)}")
-        set_field(self, "validity", self._checked_validity((n, n_joints)))
+        present = self._check_joints(n, n_joints)
+        set_field(self, "validity", self._checked_validity(present))
 
-    def _checked_validity(self, shape) -> np.ndarray:
-        given = [a for a in (self.joints3d, self.joints2d) if a is not None]
-        if not given:
+    def _check_joints(self, n: int, n_joints: int) -> np.ndarray:
+        """Returns which joints (n, n_joints) have coordinates of either kind."""
+        present = None
+        for name, n_dims in (("joints3d", 3), ("joints2d", 2)):
+            if getattr(self, name) is not None:
+                joints = checked_joints(name, getattr(self, name), (n, n_joints, n_dims))
+                object.__setattr__(self, name, joints.values)
+                present = joints.is_present if present is None else present | joints.is_present
+        if present is None:
             raise ValueError("joints3d or joints2d must be given. Received neither")
-        present = ~np.isnan(given[0][..., 0])
-        for array in given[1:]:
-            present = present | ~np.isnan(array[..., 0])
+        return present
+
+    def _checked_validity(self, present: np.ndarray) -> np.ndarray:
         if self.validity is None:
             return present
         validity = np.asarray(self.validity, bool)
-        if validity.shape != shape:
-            raise ValueError(f"validity must have shape {shape}. Received {validity.shape}")
+        if validity.shape != present.shape:
+            raise ValueError(f"validity must have shape {present.shape}. Received {validity.shape}")
         return validity & present
 
     @classmethod
@@ -183,6 +186,7 @@ class ExampleBlock:
             images=image and image.path,
             video_frames=row(image and image.video_frame),
             mirrored=bool(image and image.mirrored),
+            bayer=image.bayer if image else "",
             cameras=example.camera,
             image_sizes=example.image_size,
             boxes=row(example.box),
@@ -203,9 +207,6 @@ class ExampleBlock:
         if not -len(self) <= row < len(self):
             raise IndexError(f"row {row} of a block of {len(self)}")
 
-        def value(column):
-            return column[row] if _is_per_row(column) else column
-
         # The columns were checked as a whole, so that a row needs no second check.
         example = object.__new__(Example)
         values = {
@@ -213,16 +214,13 @@ class ExampleBlock:
             "split": self.split,
             "skeleton": self.skeleton,
             "frame": int(self.frames[row]),
-            "image": None,
-            "camera": value(self.cameras),
+            "image": self.image_ref(row),
+            "camera": self.value("cameras", row),
             "image_size": self.image_size(row),
             "extras": {name: column[row] for name, column in self.extras.items()},
         }
-        if self.images is not None:
-            index = None if self.video_frames is None else int(self.video_frames[row])
-            values["image"] = ImageRef(value(self.images), index, self.mirrored)
         for name in ("sequence", "subject", "camera_name", "person"):
-            values[name] = value(getattr(self, name))
+            values[name] = self.value(name, row)
         for name in ("box", "mask", "joints3d", "joints2d", "validity"):
             column = getattr(self, _COLUMN_OF.get(name, name))
             values[name] = None if column is None else column[row]
@@ -233,7 +231,14 @@ class ExampleBlock:
     def value(self, name: str, row: int) -> Any:
         """Returns the value of column `name` in `row`, whether it is shared or one per row."""
         column = getattr(self, name)
-        return column[row] if _is_per_row(column) else column
+        return column[row] if is_per_row(column) else column
+
+    def image_ref(self, row: int) -> ImageRef | None:
+        """Returns where the pixels of `row` are; None for data without images."""
+        if self.images is None:
+            return None
+        index = None if self.video_frames is None else int(self.video_frames[row])
+        return ImageRef(self.value("images", row), index, self.mirrored, self.bayer)
 
     def image_size(self, row: int) -> tuple[int, int] | None:
         """Returns (width, height) of the image of `row`: as stated, else its camera's."""
@@ -246,11 +251,15 @@ class ExampleBlock:
     def select(self, rows: np.ndarray) -> ExampleBlock:
         """Returns the block of these rows (indices, or a mask of N)."""
         rows = np.arange(len(self))[rows]
-        chosen = {
-            name: _taken(getattr(self, name), rows) for name in (*_ROW_COLUMNS, *_ARRAY_COLUMNS)
-        }
-        extras = {name: _taken(column, rows) for name, column in self.extras.items()}
-        return replace(self, **chosen, extras=extras)
+        # Rows of what was checked need no second check.
+        block = object.__new__(ExampleBlock)
+        for name, column in vars(self).items():
+            object.__setattr__(block, name, column)
+        for name in (*_ROW_COLUMNS, *_ARRAY_COLUMNS):
+            object.__setattr__(block, name, taken(getattr(self, name), rows))
+        extras = {name: taken(column, rows) for name, column in self.extras.items()}
+        object.__setattr__(block, "extras", extras)
+        return block
 
     def projected(self) -> np.ndarray | None:
         """(N, J, 2) px: the annotated 2D joints, else the 3D joints seen by the cameras."""
@@ -267,48 +276,3 @@ _ROW_COLUMNS = (
     "sequence", "subject", "camera_name", "person", "images", "cameras", "image_sizes", "masks",
 )  # fmt: skip
 _ARRAY_COLUMNS = ("frames", "video_frames", "boxes", "joints3d", "joints2d", "validity")
-
-
-def _is_per_row(column) -> bool:
-    """Whether a column holds one value per row; an image size is a pair of numbers, not rows."""
-    if column is None or isinstance(column, (str, Camera)):
-        return False
-    is_pair = isinstance(column, tuple) and len(column) == 2 and np.isscalar(column[0])
-    return not (is_pair and not isinstance(column[0], str))
-
-
-def _taken(column, rows: np.ndarray):
-    if not _is_per_row(column):
-        return column
-    return column[rows] if isinstance(column, np.ndarray) else [column[i] for i in rows]
-
-
-def _integers(name: str, values, n: int | None = None) -> np.ndarray:
-    array = np.asarray(values)
-    if array.ndim != 1 or (n is not None and len(array) != n):
-        expected = "one axis" if n is None else f"shape ({n},)"
-        raise ValueError(f"{name} must have {expected}. Received shape {array.shape}")
-    if array.size and array.dtype.kind not in "iu":
-        raise ValueError(f"{name} must be integers. Received dtype {array.dtype}")
-    return array.astype(np.int64)
-
-
-def _floats(name: str, values, shape: tuple[int, ...]) -> np.ndarray:
-    array = np.asarray(values)
-    if array.dtype.kind != "f":
-        array = array.astype(np.float64)
-    if array.shape != shape:
-        raise ValueError(f"{name} must have shape {shape}. Received {array.shape}")
-    if np.isfinite(array).all() and name != "boxes":
-        return array
-    if np.isinf(array).any():
-        raise ValueError(f"{name} must hold no infinite numbers (NaN for missing joints)")
-    if name == "boxes":
-        if np.isnan(array).any() or (array[:, 2:] < 0).any():
-            raise ValueError("boxes must be numbers with widths and heights of at least 0")
-        return array
-    missing = np.isnan(array)
-    if (partly := missing.any(-1) & ~missing.all(-1)).any():
-        row, joint = np.argwhere(partly)[0]
-        raise ValueError(f"{name} must be NaN in all coordinates or none: row {row}, joint {joint}")
-    return array

@@ -1,13 +1,103 @@
-"""Images and videos on disk: their sizes, and their pixels."""
+"""Images on disk: their sizes, and their pixels."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from .containers.errors import FileError
+from .videos import read_video, video_header, video_size
+
+__all__ = [
+    "BAYER_PATTERNS",
+    "ImageRef",
+    "image_size",
+    "load",
+    "load_each",
+    "read_image",
+    "read_silhouette",
+    "read_video",
+    "video_header",
+    "video_size",
+]
+
+#: Colours of raw images by their first two pixels and those below them.
+BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """Where the image is: a file, or a frame of a video. `load` reads the picture that is meant.
+
+    Attributes:
+      path: file relative to the dataset's root, with forward slashes.
+      video_frame: 0-based index in decoding order where the file is a video.
+      mirrored: the file shows the world in a mirror: its pixel columns are reversed after decoding.
+        Cameras, boxes, masks and 2D joints refer to the reversed image.
+      bayer: one of `BAYER_PATTERNS` where the file is a raw mosaic of colours, else "".
+    """
+
+    path: str
+    video_frame: int | None = None
+    mirrored: bool = False
+    bayer: str = ""
+
+
+def load(root: str | os.PathLike, image: ImageRef) -> np.ndarray:
+    """Reads the picture of an example as (height, width, 3) uint8 RGB.
+
+    Raises:
+      FileError: the file is missing, damaged, or ends before the frame.
+    """
+    ((_, picture),) = load_each(root, [image])
+    return picture
+
+
+def load_each(
+    root: str | os.PathLike, images: Iterable[ImageRef]
+) -> Iterator[tuple[ImageRef, np.ndarray]]:
+    """Yields each of several pictures once, with what it was asked for by.
+
+    A file is opened once, and a video is decoded once; its frames come in ascending order.
+
+    Args:
+      root: the dataset's folder.
+      images: may repeat.
+
+    Raises:
+      FileError: as for `load`.
+    """
+    files: dict[tuple[str, str], dict[int | None, dict[ImageRef, None]]] = {}
+    for image in images:
+        frames = files.setdefault((image.path, image.bayer), {})
+        frames.setdefault(image.video_frame, {})[image] = None
+    for (name, bayer), frames in files.items():
+        path = Path(root) / name
+        if None in frames:
+            yield from _as_shown(read_image(path, bayer=bayer), frames.pop(None))
+        if frames:
+            for index, picture in _frame_reader(path)(path, frames):
+                yield from _as_shown(picture, frames[index])
+
+
+def _frame_reader(path: Path) -> Callable[..., Iterator[tuple[int, np.ndarray]]]:
+    """Returns what reads frames out of such a file: of videos, or of HSPACE's records."""
+    if path.suffix == ".tfrecord":
+        from .adapters._hspace_images import read_frames
+
+        return read_frames
+    return read_video
+
+
+def _as_shown(
+    picture: np.ndarray, images: Iterable[ImageRef]
+) -> Iterator[tuple[ImageRef, np.ndarray]]:
+    for image in images:
+        yield image, np.ascontiguousarray(picture[:, ::-1]) if image.mirrored else picture
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -27,12 +117,41 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
         raise FileError(path, f"expected an image; it cannot be read: {error}") from None
 
 
-def read_image(path: str | os.PathLike) -> np.ndarray:
+def read_image(path: str | os.PathLike, *, bayer: str = "") -> np.ndarray:
     """Reads an image as (height, width, 3) uint8 RGB.
+
+    Args:
+      path: the file.
+      bayer: its pattern where it is a raw mosaic of colours: see `ImageRef`.
+
+    Raises:
+      FileError: the file is missing or is no image, or one with colours where a mosaic is expected.
+    """
+    import cv2
+
+    if not bayer:
+        return cv2.cvtColor(_decoded(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    mosaic = _decoded(path, cv2.IMREAD_UNCHANGED)
+    if mosaic.ndim != 2 or mosaic.dtype != np.uint8 or min(mosaic.shape) < 2:
+        raise FileError(
+            path,
+            f"expected a raw mosaic of colours ({bayer}), found an image of shape {mosaic.shape}",
+        )
+    return cv2.cvtColor(mosaic, getattr(cv2, f"COLOR_Bayer{bayer}2RGB"))
+
+
+def read_silhouette(path: str | os.PathLike, *, above: int = 127) -> np.ndarray:
+    """Reads an image of a silhouette: (height, width) bool, where it is brighter than `above`.
 
     Raises:
       FileError: the file is missing or is no image.
     """
+    import cv2
+
+    return _decoded(path, cv2.IMREAD_GRAYSCALE) > above
+
+
+def _decoded(path: str | os.PathLike, flags: int) -> np.ndarray:
     import cv2
 
     try:
@@ -41,74 +160,14 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         raise FileError.unreadable(path, error) from None
     if _is_cut_jpeg(data):
         raise FileError(path, f"is truncated: the JPEG has no end after {len(data)} bytes")
-    # Orientation tags are ignored: annotations count the pixels as they are stored.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(data, flags) if len(data) else None
+        # Orientation tags are ignored: annotations count the pixels as they are stored.
+        image = cv2.imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION) if len(data) else None
     except cv2.error as error:
         raise FileError(path, f"expected an image; it cannot be decoded: {error.err}") from None
     if image is None:
         raise FileError(path, f"expected an image, found {len(data)} bytes that do not decode")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def video_size(path: str | os.PathLike) -> tuple[int, int, int]:
-    """Returns (width, height, number of frames as the container states it) of a video.
-
-    Raises:
-      FileError: the file is missing or is no video.
-    """
-    import cv2
-
-    capture = _opened(path)
-    try:
-        keys = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_COUNT)
-        width, height, count = (int(capture.get(key)) for key in keys)
-        return width, height, count
-    finally:
-        capture.release()
-
-
-def video_rate(path: str | os.PathLike) -> float:
-    """Returns the frames per second that the container of a video states; 0 where it does not.
-
-    Raises:
-      FileError: the file is missing or is no video.
-    """
-    import cv2
-
-    capture = _opened(path)
-    try:
-        return float(capture.get(cv2.CAP_PROP_FPS))
-    finally:
-        capture.release()
-
-
-def read_video(path: str | os.PathLike, frames) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields (index, (height, width, 3) uint8 RGB) of the wanted 0-based frames, ascending.
-
-    The video is decoded from its start: seeking is not exact with every codec.
-
-    Raises:
-      FileError: the file is no video, or ends before the last wanted frame.
-    """
-    import cv2
-
-    wanted = sorted({int(f) for f in frames})
-    capture = _opened(path)
-    try:
-        at = -1
-        for index in wanted:
-            while at < index:
-                if not capture.grab():
-                    raise FileError(path, f"expected frame {index}, found only {at + 1} frames")
-                at += 1
-            decoded, image = capture.retrieve()
-            if not decoded:
-                raise FileError(path, f"frame {index} cannot be decoded")
-            yield index, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    finally:
-        capture.release()
+    return image
 
 
 def _is_cut_jpeg(data: np.ndarray) -> bool:
@@ -120,15 +179,3 @@ def _is_cut_jpeg(data: np.ndarray) -> bool:
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
         at += 2 + (int(data[at + 2]) << 8) + int(data[at + 3])
     return data[at:].tobytes().rfind(b"\xff\xd9") < 0
-
-
-def _opened(path: str | os.PathLike):
-    import cv2
-
-    if not os.path.isfile(path):
-        raise FileError(path, "expected a video file, found none")
-    capture = cv2.VideoCapture(os.fspath(path))
-    if not capture.isOpened():
-        capture.release()
-        raise FileError(path, "expected a video, found something that does not decode as one")
-    return capture

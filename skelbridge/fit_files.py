@@ -12,6 +12,7 @@ import numpy as np
 
 from skeleton_defs import Skeleton, UserError
 
+from . import atlas
 from .conversion import AffineMap
 from .conversion.fit_alignment import check_frames_of_reference, move_targets_to_prior
 from .conversion.fit_pairs import require_enough
@@ -19,6 +20,8 @@ from .conversion.fitting import DEFAULT_NOISE_MM, FittedMap, check_strengths, fi
 from .fit_reading import PairedSets, read_pairs
 
 ALIGNMENTS = ("none", "mean")
+_PRIOR_MAX_ERROR_MM = 1000.0
+_PRIOR_NOISE_MM = (1.0, 1000.0)
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,11 @@ class FitReport:
             f"{self._errors()}, joints: {joints}, {self.seconds:.2f} s"
         )
 
+    def _missing_joints(self) -> dict[str, float]:
+        moments, joints = self.fitted.affine_map.moments, self.fitted.affine_map.source.joints
+        errors = zip(moments.used, moments.missing_error_mm(), strict=True)
+        return {joints[joint]: _plain(error) for joint, error in errors}
+
     def _errors(self) -> str:
         held_out, prior = self.fitted.held_out_mm, self.fitted.prior_mm
         text = f"held-out error {_shown(_mean(held_out))} mm"
@@ -121,6 +129,8 @@ class FitReport:
         """Returns the report as plain JSON values.
 
         `prior_ridge_mm` is null for the prior itself (an infinite ridge) and where there is none.
+        `missing_source_joint_mm` is how far off a missing source joint's prediction from all others
+        is expected to be.
         """
         fitted, options = self.fitted, self.options
         shown = fitted.affine_map.to_dict()
@@ -142,6 +152,7 @@ class FitReport:
             "l1": options.l1,
             "align": options.align,
             "prior": self.prior_method,
+            "missing_source_joint_mm": self._missing_joints(),
             "held_out_mm": _plain(_mean(fitted.held_out_mm)),
             "prior_mm": _plain(_mean(fitted.prior_mm)),
             "seconds": round(self.seconds, 4),
@@ -179,7 +190,7 @@ def fit_files(
         units=options.units,
     )
     formats = pairs.source_format, pairs.target_format
-    prior = _prior(formats, options.prior, pairs.observed)
+    prior = _prior(formats, pairs.observed, options)
     try:
         fitted, notes = _fit(pairs, formats, prior, options)
     except UserError as error:
@@ -202,14 +213,35 @@ def fit_files(
 
 
 def _prior(
-    formats: tuple[Skeleton, Skeleton], method: str | os.PathLike, observed: list[str] | None
+    formats: tuple[Skeleton, Skeleton], observed: list[str] | None, options: FitOptions
 ) -> AffineMap | None:
-    if os.fspath(method) == "none":
+    method = os.fspath(options.prior)
+    if method == "none":
         return None
+    atlas_options = {}
+    if method == "auto" and atlas.available():
+        # A prior that is far off is better than none, and as noisy sources as the fit expects.
+        atlas_options = {
+            "max_error_mm": _PRIOR_MAX_ERROR_MM,
+            "noise_mm": float(np.clip(options.noise_mm, *_PRIOR_NOISE_MM)),
+        }
     try:
-        return AffineMap.between(*formats, method=method, observed=observed)
+        return AffineMap.between(*formats, method=method, observed=observed, **atlas_options)
     except UserError as error:
         raise UserError(str(error).replace("--method", "--prior")) from None
+
+
+def _prior_moments(source: Skeleton, options: FitOptions) -> np.ndarray | None:
+    """The (J, J) second moments of the source joints in mm^2, as the atlas has them."""
+    if os.fspath(options.prior) != "auto" or not atlas.available():
+        return None
+    from .atlas.by_atlas import AtlasPair
+
+    pair = AtlasPair(source, source)
+    placed = np.flatnonzero(pair.source_points >= 0)
+    moments = np.full((len(source), len(source)), np.nan)
+    moments[np.ix_(placed, placed)] = pair.problem.among_sources * 1e6
+    return moments
 
 
 def _fit(
@@ -235,6 +267,7 @@ def _fit(
         target,
         *formats,
         prior=prior,
+        prior_moments=_prior_moments(formats[0], options),
         groups=pairs.groups,
         noise_mm=options.noise_mm,
         l1=options.l1,

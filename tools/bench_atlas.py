@@ -17,6 +17,10 @@ import numpy as np
 import skeleton_defs
 from skelbridge.atlas import Moments, default_moments
 from skelbridge.atlas.by_atlas import AtlasPair, map_by_atlas
+from skelbridge.atlas.pattern_blocks import finite_rows
+from skelbridge.atlas.pattern_keys import joint_levels, pattern_keys, sorted_by_key
+from skelbridge.atlas.pattern_product import PatternProduct
+from skelbridge.atlas.pattern_weights import PatternWeights
 from skelbridge.atlas.patterns import PatternMaps
 from skelbridge.atlas.solver import gather, solve
 from skelbridge.atlas.sparse import solve_sparse
@@ -24,6 +28,7 @@ from skelbridge.conversion.apply import apply_weights
 
 LIMITS = {"24 -> 24 ms": 0.5, "133 -> all ms": 10.0, "patterns": 1.5}
 PATTERNS = 50
+STEPS = ("find", "sort", "gather", "multiply", "put", "dense")
 
 
 def best_seconds(functions, repeats):
@@ -88,7 +93,7 @@ def bench_patterns(moments, frames, repeats):
     counts = []
 
     def convert(array):
-        maps = PatternMaps(pair.weights, 24)
+        maps = PatternMaps(PatternWeights(pair), 24)
         maps.apply(array)
         counts.append(maps.patterns)
 
@@ -106,17 +111,61 @@ def bench_patterns(moments, frames, repeats):
               f"{LIMITS['patterns']})")  # fmt: skip
 
 
+def bench_steps(moments, repeats):
+    """(c) What sorting poses by pattern takes step by step, however it is put together."""
+    rng = np.random.default_rng(0)
+    pair = AtlasPair(skeleton_defs.get("smpl"), skeleton_defs.get("h36m"), moments=moments)
+    weights = pair.weights(np.ones(24))
+    product, piece, frames = PatternProduct(weights), 10_000, 100_000
+    poses = rng.standard_normal((frames, 24, 3), dtype=np.float32)
+    gappy = poses.copy()
+    gappy[gaps(frames, 1.0, rng)] = np.nan
+    seconds = {name: np.inf for name in STEPS}
+
+    def timed(name, function, *arguments, **options):
+        start = time.thread_time()
+        found = function(*arguments, **options)
+        times[name] += time.thread_time() - start
+        return found
+
+    # What stands for missing joints is as large as can be, and has no weight in PatternMaps.
+    np.seterr(over="ignore", invalid="ignore")
+    for _ in range(repeats):
+        times = dict.fromkeys(STEPS, 0.0)
+        result, space = (np.empty((frames, 17, 3), np.float32) for _ in range(2))
+        for start in range(0, frames, piece):
+            block, part = gappy[start : start + piece], slice(start, start + piece)
+            levels = timed("find", joint_levels, block)
+            keys = timed("sort", pattern_keys, levels, graded=False)
+            order, _ = timed("sort", sorted_by_key, keys)
+            rows = timed("gather", finite_rows, block.reshape(piece, -1), order, both=False)
+            timed("multiply", product.multiply, rows.reshape(block.shape), space[:piece])
+            options = {"axis": 0, "mode": "clip", "out": result[part]}
+            timed("put", np.take, space[:piece], np.argsort(order), **options)
+            # One map without gaps: does anything lack, and the product.
+            timed("dense", np.vdot, poses[part], poses[part])
+            timed("dense", product.multiply, poses[part], result[part])
+        seconds = {name: min(seconds[name], times[name]) for name in STEPS}
+    each = {name: 1e9 * value / frames for name, value in seconds.items()}
+    dense = each.pop("dense")
+    told = ", ".join(f"{name} {value:.0f}" for name, value in each.items())
+    print(f"(c) gaps in all poses, one thread, processor time in ns per pose: {told}; together "
+          f"{sum(each.values()) / dense:.2f} of one dense map ({dense:.0f})")  # fmt: skip
+
+
 def main():
-    """Runs both benchmarks."""
+    """Runs the benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the poses")
+    parser.add_argument("--repeats", type=int, default=10, help="more on a busy machine")
     parser.add_argument("--atlas", help="another atlas file than the installed one")
     arguments = parser.parse_args()
     moments = Moments.load(arguments.atlas) if arguments.atlas else default_moments()
     print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, "
           f"Python {platform.python_version()}, numpy {np.__version__}, {moments!r}")  # fmt: skip
     bench_solving(moments, 50)
-    bench_patterns(moments, 100_000 if arguments.quick else 1_000_000, 10)
+    bench_patterns(moments, 100_000 if arguments.quick else 1_000_000, arguments.repeats)
+    bench_steps(moments, arguments.repeats)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,13 +40,20 @@ class CameraTable:
     path: str
     extrinsics: dict[str, np.ndarray]
     intrinsics: np.ndarray
+    _made: dict[tuple, Camera] = field(default_factory=dict)
 
     def camera(self, subject: str, name: str, image_size: tuple[int, int]) -> Camera:
-        """Returns one camera.
+        """Returns one camera: the same one for all takes of a subject.
 
         Raises:
           FileError: the numbers make none.
         """
+        key = subject, name, image_size
+        if key not in self._made:
+            self._made[key] = self._camera(*key)
+        return self._made[key]
+
+    def _camera(self, subject: str, name: str, image_size: tuple[int, int]) -> Camera:
         index = NAMES.index(name)
         *angles, x, y, z = self.extrinsics[subject][index]
         fx, fy, cx, cy, k1, k2, k3, p1, p2 = self.intrinsics[index]
@@ -62,6 +69,7 @@ class CameraTable:
         )
 
 
+@functools.cache
 def published_cameras() -> CameraTable:
     """Returns the calibration that ships with this package: the seven subjects with poses."""
     stored = _published()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..camera import Camera, distorted
+from ..camera import Camera, bent
 
 #: Far outside of the image a lens polynomial may fold back into it: a joint whose place without
 #: distortion is further from the principal point than so many image sides is not seen.
@@ -46,9 +46,7 @@ class SeenJoints:
             reach = _MAX_SIDES * max(camera.image_size) / min(fx, fy)
             is_seen = (depth > 0) & (np.abs(x) < reach) & (np.abs(y) < reach)
             if camera.is_distorted:
-                ideal = np.moveaxis(np.stack([x, y]), 0, -1)
-                bent = distorted(ideal, [float(k) for k in camera.distortion])
-                x, y = bent[..., 0], bent[..., 1]
+                x, y = bent(x, y, camera.distortion.tolist())
             u = x * fx + y * skew + cx if skew else x * fx + cx
             is_seen &= _is_inside(u, y * fy + cy, camera.image_size)
         return np.count_nonzero(is_seen, axis=0)

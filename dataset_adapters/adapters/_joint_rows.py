@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 
 from ..containers.errors import FileError
@@ -21,11 +19,7 @@ def read_joint_rows(path, *, min_rows: int, min_columns: int) -> np.ndarray:
     data = read_bytes(path)
     if not data.strip():
         raise FileError(path, f"expected {min_rows} lines of numbers, found none")
-    try:
-        rows = np.loadtxt(io.StringIO(data.decode("latin-1")), comments=None, ndmin=2)
-    except ValueError:
-        # Slower, and says what is wrong where.
-        rows = number_table(path, data)
+    rows = number_table(path, data)
     if rows.shape[0] < min_rows or rows.shape[1] < min_columns:
         raise FileError(
             path,

@@ -6,6 +6,9 @@ import numpy as np
 
 from ..camera import Camera, intrinsics
 
+#: Points that are seen at a flatter angle are damage.
+_MAX_SLOPE = 100.0
+
 
 def reprojection_error_px(camera: Camera, in_camera: np.ndarray, joints2d: np.ndarray) -> float:
     """Returns the median distance of projected and annotated joints per axis, px.
@@ -34,8 +37,9 @@ def fit_intrinsics(in_camera: np.ndarray, joints2d: np.ndarray) -> np.ndarray | 
       (3, 3) by linear least squares of u = f x / z + c, or None where the points determine none.
     """
     points, pixels = in_camera.reshape(-1, 3), joints2d.reshape(-1, 2)
-    is_seen = ~np.isnan(points).any(-1) & ~np.isnan(pixels).any(-1)
-    is_seen &= np.nan_to_num(points[:, 2]) > 0
+    # Comparisons with NaN are false.
+    is_seen = (points[:, 2] > 0) & ~np.isnan(pixels).any(-1)
+    is_seen &= (np.abs(points[:, :2]) <= _MAX_SLOPE * points[:, 2:]).all(-1)
     ideal = points[is_seen, :2] / points[is_seen, 2:]
     pixels = pixels[is_seen]
     if len(ideal) < 2 or np.ptp(ideal, axis=0).min() < 1e-6:

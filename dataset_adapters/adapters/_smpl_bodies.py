@@ -107,9 +107,14 @@ def _model(folder: str, family: SmplFamily, gender: str) -> BodyModel:
 def _is_named(path: Path, family: SmplFamily, gender: str) -> bool:
     """Tells whether a file name (or that of its folder) is that of a model."""
     name = path.stem.lower()
+    if name == "model":
+        # The SMPL+H of AMASS: smplh/female/model.npz (and dmpls/female/model.npz, which is none).
+        name = f"{path.parent.parent.name} {path.parent.name}".lower()
     marks = _GENDER_MARKS[gender]
     if not any(mark in name for mark in marks) or (gender == "male" and "female" in name):
         return False
     words = f"{path.parent.name.lower()} {name}"
+    if "dmpl" in words:
+        return False
     found = "smplx" if "smplx" in words else "smplh" if "smplh" in words else "smpl"
     return found == family.name

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
-from ..camera import Camera
+from ..camera import Camera, moved
 from ..containers.errors import FileError
 from ..containers.file_bytes import read_bytes
 from ..containers.file_text import decode, quote
@@ -30,7 +31,11 @@ _CAMERA_LINES = {"size": 2, "intrinsic": 16, "extrinsic": 16}
 
 
 def read_annotation(
-    path: str | os.PathLike, keys: tuple[str, ...], *, dtype: type | None = None
+    path: str | os.PathLike,
+    keys: tuple[str, ...],
+    *,
+    cameras: Collection[int] | None = None,
+    dtype: type | None = None,
 ) -> dict[str, dict[int, np.ndarray]]:
     """Reads an `annot.mat` of the training set.
 
@@ -38,6 +43,7 @@ def read_annotation(
       path: the file.
       keys: `annot2` (px), `annot3` or `univ_annot3` (mm in camera coordinates; with limbs of an
         average person).
+      cameras: those that are wanted; default: all.
       dtype: of the arrays; default: as in the file.
 
     Returns:
@@ -54,6 +60,8 @@ def read_annotation(
         if not isinstance(cells, np.ndarray) or cells.dtype != object or cells.size != len(numbers):
             raise FileError(path, f"{key}: expected a cell for each of {len(numbers)} cameras")
         for number, cell in zip(numbers.tolist(), cells.ravel(), strict=True):
+            if cameras is not None and number not in cameras:
+                continue
             joints = _joints(path, f"{key} of camera {number}", cell, n_dims)
             found[key][number] = joints if dtype is None else joints.astype(dtype, copy=False)
             if len(joints) != len(found[keys[0]][number]):
@@ -78,7 +86,8 @@ def _joints(path, what: str, cell, n_dims: int) -> np.ndarray:
 
 def to_world(camera: Camera, points: np.ndarray) -> np.ndarray:
     """Returns camera points (..., 3) in world coordinates, in their own precision."""
-    return (points - camera.t.astype(points.dtype)) @ camera.R.astype(points.dtype)
+    shift = -(camera.t @ camera.R)
+    return moved(points, camera.R.astype(points.dtype), shift.astype(points.dtype))
 
 
 def read_cameras(path: str | os.PathLike) -> dict[int, Camera]:

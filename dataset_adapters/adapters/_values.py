@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections import OrderedDict
@@ -96,16 +97,20 @@ def as_array(
         raise FileError(
             path, f"{key}: expected numbers of shape {expected}, found shape {array.shape}"
         )
-    # Two passes without a copy, where there is no NaN and nothing else to look for.
-    if array.size == 0 or -MAX_COORDINATE <= array.min() <= array.max() <= MAX_COORDINATE:
+    if array.size == 0 or _is_within_range(array, may_miss=may_miss):
         return array
     bad = ~(np.abs(array) <= MAX_COORDINATE)
     if may_miss:
         bad &= ~np.isnan(array)
-    if bad.any():
-        place = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise FileError(path, f"{key}: expected finite numbers, found {array[place]} at {place}")
-    return array
+    place = tuple(int(i) for i in np.argwhere(bad)[0])
+    raise FileError(path, f"{key}: expected finite numbers, found {array[place]} at {place}")
+
+
+def _is_within_range(array: np.ndarray, *, may_miss: bool) -> bool:
+    """Whether there is nothing else than plausible numbers, and NaN where that is let through."""
+    if may_miss:  # Comparisons with NaN are false.
+        return not ((array > MAX_COORDINATE).any() or (array < -MAX_COORDINATE).any())
+    return bool(array.min() >= -MAX_COORDINATE and array.max() <= MAX_COORDINATE)
 
 
 def as_numbers(path, key: str, value: Any, count: int) -> np.ndarray:
@@ -131,18 +136,31 @@ def _float_array(path, key: str, value: Any, expected: str) -> np.ndarray:
 
 def without_partly_missing(joints: np.ndarray) -> np.ndarray:
     """Returns joints (..., J, D) that are NaN in all coordinates where one of them is."""
-    partly = np.isnan(joints).any(axis=-1)
-    if partly.any():
-        joints = np.where(partly[..., None], np.nan, joints)
-    return joints
+    is_missing = np.isnan(joints)
+    if not is_missing.any():
+        return joints
+    columns = _columns(is_missing)
+    if all(np.array_equal(columns[0], column) for column in columns[1:]):
+        return joints
+    return np.where(functools.reduce(np.logical_or, columns)[..., None], np.nan, joints)
 
 
 def without_zeros(joints: np.ndarray) -> np.ndarray:
     """Returns joints (..., J, D) with NaN for those that are exactly zero in all coordinates."""
-    absent = (joints == 0).all(axis=-1)
+    absent = functools.reduce(np.logical_and, (column == 0 for column in _columns(joints)))
     if absent.any():
         joints = np.where(absent[..., None], np.nan, joints)
     return without_partly_missing(joints)
+
+
+def _columns(joints: np.ndarray) -> list[np.ndarray]:
+    """Returns each coordinate: reductions along an axis of two or three numbers are slow."""
+    return [joints[..., d] for d in range(joints.shape[-1])]
+
+
+def rows_of(is_chosen: np.ndarray) -> slice | np.ndarray:
+    """Returns what selects the rows of a mask: those of all rows without a copy."""
+    return slice(None) if is_chosen.all() else np.flatnonzero(is_chosen)
 
 
 def camera_of(path, what: str, **fields: Any) -> Camera:
@@ -162,30 +180,38 @@ class RecentFiles(Generic[T]):
     """What was read last from a few files, so that sources which share a file parse it once.
 
     Args:
-      read: reads a path.
+      read: reads a path, or what several paths say together.
       keep: how many results are kept.
     """
 
-    def __init__(self, read: Callable[[str], T], *, keep: int = 1):
+    def __init__(self, read: Callable[..., T], *, keep: int = 1):
         self._read = read
         self._keep = keep
         self._results: OrderedDict[tuple, T] = OrderedDict()
 
-    def __call__(self, path: str | os.PathLike) -> T:
-        """Returns what `read(path)` returns; a file that has changed since is read again."""
-        path = os.fspath(path)
-        try:
-            status = os.stat(path)
-        except OSError as error:
-            raise FileError.unreadable(path, error) from None
-        key = (path, status.st_size, status.st_mtime_ns)
+    def __call__(self, *paths: str | os.PathLike) -> T:
+        """Returns what `read(*paths)` returns; files that have changed since are read again."""
+        paths = [os.fspath(path) for path in paths]
+        key = tuple(map(_identity, paths))
         if key not in self._results:
-            result = self._read(path)
+            result = self._read(*paths)
             while len(self._results) >= self._keep:
                 self._results.popitem(last=False)
             self._results[key] = result
         self._results.move_to_end(key)
         return self._results[key]
+
+    def cache_clear(self) -> None:
+        """Forgets what was read."""
+        self._results.clear()
+
+
+def _identity(path: str) -> tuple[str, int, int]:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise FileError.unreadable(path, error) from None
+    return path, status.st_size, status.st_mtime_ns
 
 
 def shown_count(n_poses: int, *n_video_frames: int) -> int:

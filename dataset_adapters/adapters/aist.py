@@ -5,6 +5,7 @@ Li et al., AI Choreographer: Music Conditioned 3D Dance Generation with AIST++, 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +16,14 @@ import numpy as np
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
 from ..body_models.rotations import matrix_from_axis_angle
 from ..camera import Camera
+from ..columns import CheckedJoints
 from ..containers.errors import FileError
 from ..containers.file_bytes import read_bytes
 from ..containers.file_text import decode, quote
 from ..containers.safe_pickle import load_pickle
 from ..examples import ExampleBlock
+from ..images import video_header
+from ._folders import recent_names
 from ._values import (
     RecentFiles,
     as_array,
@@ -29,7 +33,6 @@ from ._values import (
     read_json,
     without_partly_missing,
 )
-from ._video_length import length_and_rate
 
 _FOLDERS = ("annotations", "annotations/aist_plusplus_final", "aist_plusplus_final", ".")
 _SPLIT_FILES = {"train": "pose_train.txt", "valid": "pose_val.txt", "test": "pose_test.txt"}
@@ -113,11 +116,14 @@ videos/<sequence with c01..c09 for cAll>.mp4         (those that you want)
         joints = self._read_joints(folder / "keypoints3d" / f"{name}.pkl")
         cameras = _recent_setting(folder / "cameras" / f"{_setting_of(folder, name)}.json")
         subject = re.search(r"_(d\d+)_", name)
+        place = os.fspath(root)
+        present = recent_names(root / "videos") if (root / "videos").is_dir() else ()
         for view, camera in cameras.items():
-            video = root / "videos" / f"{name.replace('cAll', view)}.mp4"
-            if (name, view) in _BAD_VIEWS or not video.is_file():
+            video = f"{name.replace('cAll', view)}.mp4"
+            if (name, view) in _BAD_VIEWS or video not in present:
                 continue
-            video_frames, notes = self._video_frames(video, len(joints))
+            video = f"videos/{video}"
+            video_frames, notes = self._video_frames(f"{place}/{video}", len(joints))
             n = len(video_frames)
             yield ExampleBlock(
                 dataset=self.info.name,
@@ -127,24 +133,25 @@ videos/<sequence with c01..c09 for cAll>.mp4         (those that you want)
                 sequence=name,
                 subject=subject[1] if subject else "",
                 camera_name=view,
-                images=video.relative_to(root).as_posix(),
+                images=video,
                 video_frames=video_frames,
                 cameras=camera,
                 joints3d=joints[:n],
                 notes=notes,
             )
 
-    def _read_joints(self, path: Path) -> np.ndarray:
+    def _read_joints(self, path: Path) -> CheckedJoints:
         """Returns (N, 17, 3) mm."""
         values = member(path, load_pickle(path), self.joints)
         joints = as_array(path, self.joints, values, (None, 17, 3), may_miss=True)
-        return without_partly_missing(_MM_PER_CM * joints)
+        return CheckedJoints(without_partly_missing(_MM_PER_CM * joints))
 
-    def _video_frames(self, video: Path, n_rows: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    def _video_frames(self, video: str, n_rows: int) -> tuple[np.ndarray, tuple[str, ...]]:
         """Returns the frame of the video that each row shows; rows beyond its end are cut off."""
-        n_frames, rate = length_and_rate(video)
-        rows = np.arange(n_rows)
+        header = video_header(video)
+        n_frames, rate = header.n_frames, header.rate
         by_time = n_rows * rate / _RATE
+        rows = np.arange(n_rows)
         if not 0 < rate < 1000 or abs(n_frames - by_time) >= abs(n_frames - n_rows):
             return rows[:n_frames], ()
         frames = frames_by_time(rows, rate, rounding=self.rounding)

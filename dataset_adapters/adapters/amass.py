@@ -6,14 +6,14 @@ Mahmood et al., ICCV 2019. Metres, z up; no images.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
 from ..body_models.parameters import SmplParameters, read_parameters
-from ..body_models.smpl_family import FAMILIES, SMPLH, SmplFamily
+from ..body_models.smpl_family import SMPL, SMPLH
 from ..containers.npz import open_npz
 from ..examples import ExampleBlock
 from ._smpl_bodies import OPTION_HELP, posed_joints
@@ -22,7 +22,11 @@ from ._values import check_choice, natural_key
 #: Folder names, with those that later downloads use for the same sets.
 _VALID = {"HumanEva", "MPI_HDM05", "HDM05", "SFU", "MPI_mosh", "MoSh"}
 _TEST = {"Transitions_mocap", "Transitions", "SSM_synced", "SSM"}
+_SUFFIXES = {"smplh": ("_poses.npz",), "smplx": ("_stageii.npz",)}
+_SUFFIXES["all"] = (*_SUFFIXES["smplh"], *_SUFFIXES["smplx"])
 _FRAMES_AT_ONCE = 2000
+#: The joints that all models of the family begin with: all but hands, jaw and eyes.
+_N_BODY = 22
 
 INFO = DatasetInfo(
     name="amass",
@@ -39,14 +43,19 @@ ACCAD/Female1General_c3d/A1 - Stand_poses.npz            SMPL-H release
 ACCAD/Female1General_c3d/shape.npz                       (passed over)
 ACCAD/Female1General_c3d/A1_-_Stand_stageii.npz          SMPL-X release""",
     items=(
-        Item("*/*/*_poses.npz", "SMPL-H motions", "<set>.tar.bz2 (SMPL+H G)", required=False),
-        Item("*/*/*_stageii.npz", "SMPL-X motions", "<set>.tar.bz2 (SMPL-X G)", required=False),
-        Item("*/*/*.npz", "motions of one of the two releases", "the archives of the sets"),
+        Item("**/*_poses.npz", "SMPL-H motions", "<set>.tar.bz2 (SMPL+H G)", required=False),
+        Item("**/*_stageii.npz", "SMPL-X motions", "<set>.tar.bz2 (SMPL-X G)", required=False),
+        Item("*/**/*.npz", "motions of one of the two releases", "the archives of the sets"),
     ),
     defects=(
         Defect("files of two models in mixed collections", "told apart by the number of columns"),
+        Defect(
+            "the two releases hold the same motions",
+            "both are read where both are there (option release reads one of them)",
+        ),
         Defect("shape.npz and *_stagei.npz hold no motion", "passed over"),
         Defect("frame rates differ and are not whole", "in the extras, as stated"),
+        Defect("keys differ between the releases, one holds Python objects", "read by either name"),
         Defect("wrong frames exist (flying markers)", "kept; thin and validate"),
     ),
     thinning=Thinning(
@@ -56,8 +65,12 @@ ACCAD/Female1General_c3d/A1_-_Stand_stageii.npz          SMPL-X release""",
     facts=(
         "Joints by our forward kinematics: exact with your model files (option body_models), else "
         "those of the neutral body of zero shape, without fingers.",
-        "Splits as in the owners' code: valid HumanEva, HDM05, SFU, MoSh; test Transitions "
-        "and SSM; all other folders train.",
+        "Splits as in the owners' code, by folder names of both downloads: valid HumanEva, HDM05, "
+        "SFU, MoSh; test Transitions and SSM; all other folders train (the owners' code leaves "
+        "ACCAD out).",
+        "Joints are in the files' world: mm, z up. No cameras, so that no up direction is recorded "
+        "with the examples.",
+        "smpl_24 takes the first joints of the index fingers for SMPL's hands, as is custom.",
         "The owners' code trains on a random 1 % of the middle 80 % of each motion; here every "
         "frame is an example and `prepare` thins by motion.",
     ),
@@ -71,17 +84,19 @@ class Amass(Adapter):
     info = INFO
 
     skeleton: str = option("auto", "auto (that of the file's model), or smpl_24")
+    release: str = option("all", "smplh (*_poses.npz), smplx (*_stageii.npz) or all")
     body_models: str = option("", OPTION_HELP)
 
     def __post_init__(self):
         check_choice(self, "skeleton", ("auto", "smpl_24"))
+        check_choice(self, "release", tuple(_SUFFIXES))
 
     def sources(self, root: Path, split: str) -> list[Source]:
         """Returns one source per motion."""
         names = [
             path.relative_to(root).as_posix()
             for path in root.rglob("*.npz")
-            if path.stem.endswith(("_poses", "_stageii"))
+            if path.name.endswith(_SUFFIXES[self.release])
         ]
         chosen = [name for name in names if _split_of(name) == split]
         return [Source(split, name) for name in sorted(chosen, key=natural_key)]
@@ -90,43 +105,63 @@ class Amass(Adapter):
         """Yields blocks of up to 2000 frames of a motion."""
         with open_npz(root / source.key) as arrays:
             parameters = read_parameters(root / source.key, arrays)
-        family = _family(parameters, self.skeleton)
         place = PurePosixPath(source.key)
-        gender = parameters.gender if parameters.gender in ("male", "female") else "neutral"
+        fps = parameters.fps
         for start in range(0, parameters.n_frames, _FRAMES_AT_ONCE):
             frames = np.arange(start, min(start + _FRAMES_AT_ONCE, parameters.n_frames))
-            rows = slice(int(frames[0]), int(frames[-1]) + 1)
-            joints, notes = posed_joints(
-                parameters.matrices(rows, family),
-                family,
-                models=self.body_models,
-                gender=gender,
-                betas=parameters.betas,
-                translation=None
-                if parameters.translation is None
-                else parameters.translation[rows],
-            )
+            skeleton, joints, notes = self._joints(parameters, slice(start, start + len(frames)))
             yield ExampleBlock(
                 dataset="amass",
                 split=source.split,
-                skeleton=family.skeleton,
+                skeleton=skeleton,
                 sequence=place.with_suffix("").as_posix(),
                 subject="/".join(place.parts[:-1]),
                 frames=frames,
                 joints3d=joints,
-                extras={}
-                if parameters.fps is None
-                else {"fps": np.full(len(frames), parameters.fps)},
+                extras={} if fps is None else {"fps": np.full(len(frames), fps)},
                 notes=(*parameters.notes, *notes),
             )
 
+    def _joints(
+        self, parameters: SmplParameters, rows: slice
+    ) -> tuple[str, np.ndarray, tuple[str, ...]]:
+        """Returns skeleton, joints (n, J, 3) mm and notes of some frames."""
+        in_smpl = self.skeleton == "smpl_24"
+        if self.body_models:
+            # The shape coefficients are those of the file's own model.
+            family = parameters.family
+        else:
+            parameters = _body_of(parameters)
+            family = SMPL if in_smpl else parameters.family
+        if family is SMPL and not in_smpl:
+            family = SMPLH
+        betas, translation = parameters.betas, parameters.translation
+        joints, notes = posed_joints(
+            parameters.matrices(rows, family),
+            family,
+            models=self.body_models,
+            gender=parameters.gender if parameters.gender in ("male", "female") else "neutral",
+            betas=betas[rows] if betas is not None and betas.ndim == 2 else betas,
+            translation=None if translation is None else translation[rows],
+        )
+        if in_smpl and family is not SMPL:
+            hands = [family.joints.index(f"{side}_index1") for side in ("left", "right")]
+            joints, family = joints[:, [*range(_N_BODY), *hands]], SMPL
+        return family.skeleton, joints, notes
+
 
 def _split_of(name: str) -> str:
-    dataset = PurePosixPath(name).parts[0]
-    return "valid" if dataset in _VALID else "test" if dataset in _TEST else "train"
+    folders = set(PurePosixPath(name).parts[:-1])
+    return "valid" if folders & _VALID else "test" if folders & _TEST else "train"
 
 
-def _family(parameters: SmplParameters, skeleton: str) -> SmplFamily:
-    if skeleton == "smpl_24":
-        return FAMILIES["smpl"]
-    return SMPLH if parameters.family.name == "smpl" else parameters.family
+def _body_of(parameters: SmplParameters) -> SmplParameters:
+    """Leaves out hands, jaw and eyes: the neutral body has none, and they are half of the work."""
+    return replace(
+        parameters,
+        rotations=tuple(
+            (range(joints.start, min(joints.stop, _N_BODY)), array[:, : _N_BODY - joints.start])
+            for joints, array in parameters.rotations
+            if joints.start < _N_BODY
+        ),
+    )

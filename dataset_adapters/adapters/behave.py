@@ -5,6 +5,7 @@ Bhatnagar et al., BEHAVE: Dataset and Method for Tracking Human Object Interacti
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -17,11 +18,14 @@ import numpy as np
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
 from ..body_models.rotations import matrix_from_axis_angle
 from ..camera import Camera, intrinsics
+from ..columns import CheckedJoints
 from ..containers.errors import FileError
 from ..containers.file_text import list_names
 from ..containers.npz import open_npz
 from ..examples import ExampleBlock
-from ._parameter_pickles import read_parameter_pickles
+from ._folders import folders_in, names_in
+from ._label_masks import MaskImages
+from ._parameter_pickles import ParameterPickles
 from ._smpl_bodies import OPTION_HELP, posed_joints
 from ._values import (
     RecentFiles,
@@ -31,6 +35,8 @@ from ._values import (
     check_choice,
     member,
     read_json,
+    rows_of,
+    without_partly_missing,
     without_zeros,
 )
 
@@ -40,8 +46,7 @@ _SEQUENCE = re.compile(r"Date\d+_(Sub\d+)_.+")
 _FEMALE = {"Sub06", "Sub07", "Sub08"}
 _FIT = "person/fit02/person_fit.pkl"
 _KEYPOINTS = "person/person_J3d.json"
-#: Keys of a fit, and how many numbers they have.
-_SIZES = {"pose": 156, "betas": 10, "trans": 3}
+_fits = ParameterPickles({"pose": 156, "betas": 10, "trans": 3})
 _PARAMETERS_30FPS = "behave-30fps-params-v1"
 
 INFO = DatasetInfo(
@@ -100,8 +105,7 @@ behave-30fps-params-v1/{sequence}/smpl_fit_all.npz   (for the option fits=30fps)
         "321 sequences (231 train, 90 test) at 1 Hz, 8 people, 20 objects, 2048x1536.",
         "The first 24 joints of an SMPL-H pose are SMPL's but for the turn of the hands, which "
         "moves no joint.",
-        "Frames are numbered by milliseconds. Extra mask_image: the silhouette's file, "
-        "foreground above 127.",
+        "Frames are numbered by milliseconds.",
     ),
 )
 
@@ -127,7 +131,7 @@ class Behave(Adapter):
         if not isinstance(train, list):
             raise FileError(path, "train: expected a list of sequences")
         train = set(map(str, train))
-        names = sorted(p.name for p in (root / "sequences").glob("Date*") if p.is_dir())
+        names = [name for name in folders_in(root / "sequences") if name.startswith("Date")]
         return [Source(split, name) for name in names if (name in train) == (split == "train")]
 
     def read(self, root: Path, source: Source) -> Iterator[ExampleBlock]:
@@ -136,54 +140,54 @@ class Behave(Adapter):
         named = _SEQUENCE.fullmatch(source.key)
         subject = named[1] if named else ""
         info = read_json(folder / "info.json")
-        frames = {
+        place = os.fspath(folder)
+        times = {
             name: 1000 * int(match[1]) + int(match[2])
-            for name in sorted(os.listdir(folder))
+            for name in folders_in(place)
             if (match := _FRAME.fullmatch(name))
         }
-        names, joints, extras, notes = self._joints(root, folder, subject, info, list(frames))
-        files = [set(os.listdir(folder / name)) for name in names]
+        names, joints, extras, notes = self._joints(root, folder, subject, info, list(times))
+        frames = np.array([times[name] for name in names], int)
+        joints = CheckedJoints(without_partly_missing(joints))
+        files = [frozenset(names_in(f"{place}/{name}")) for name in names]
         for k in range(N_KINECTS):
             image = f"k{k}.color.jpg"
-            rows = np.flatnonzero([image in found for found in files])
-            if not len(rows):
+            is_shown = np.array([image in found for found in files], bool)
+            if not is_shown.any():
                 continue
-            places = [f"sequences/{source.key}/{names[row]}" for row in rows.tolist()]
-            masks = [_mask(files[row], k) for row in rows.tolist()]
+            rows = rows_of(is_shown)
+            shown = list(itertools.compress(names, is_shown.tolist()))
+            places = [f"sequences/{source.key}/{name}" for name in shown]
             yield ExampleBlock(
                 dataset=self.info.name,
                 split=source.split,
                 skeleton=self.skeleton,
-                frames=np.array([frames[names[row]] for row in rows.tolist()]),
+                frames=frames[rows],
                 sequence=source.key,
                 subject=subject,
                 camera_name=f"k{k}",
                 images=[f"{place}/{image}" for place in places],
                 cameras=_camera(folder, info, k),
+                masks=_masks(root, places, list(itertools.compress(files, is_shown.tolist())), k),
                 joints3d=joints[rows],
-                extras={
-                    **{name: column[rows] for name, column in extras.items()},
-                    "mask_image": [
-                        f"{place}/{mask}" if mask else ""
-                        for place, mask in zip(places, masks, strict=True)
-                    ],
-                },
+                extras={name: column[rows] for name, column in extras.items()},
                 notes=notes,
             )
 
     def _joints(self, root: Path, folder: Path, subject: str, info: Any, names: list[str]):
         """Returns the frames with joints, the joints (N, J, 3) mm, extras and notes."""
+        place = os.fspath(folder)
         if self.skeleton == "openpose_25":
-            names = [name for name in names if (folder / name / _KEYPOINTS).is_file()]
-            numbers = np.array([_keypoints(folder / name / _KEYPOINTS) for name in names])
-            numbers = numbers.reshape(-1, 25, 4)
+            names = [name for name in names if os.path.isfile(f"{place}/{name}/{_KEYPOINTS}")]
+            numbers = [_keypoints(f"{place}/{name}/{_KEYPOINTS}") for name in names]
+            numbers = np.array(numbers, float).reshape(-1, 25, 4)
             joints = 1000 * without_zeros(numbers[..., :3])
             return names, joints, {"score": numbers[..., 3]}, ()
         if self.fits == "30fps":
             names, parameters = _fits_at_30fps(root, folder.name, names)
         else:
-            names = [name for name in names if (folder / name / _FIT).is_file()]
-            parameters = read_parameter_pickles([folder / name / _FIT for name in names], _SIZES)
+            names = [name for name in names if os.path.isfile(f"{place}/{name}/{_FIT}")]
+            parameters = _fits.read([f"{place}/{name}/{_FIT}" for name in names])
         gender = str(info.get("gender", "")) if isinstance(info, dict) else ""
         if gender not in ("male", "female"):
             gender = "female" if subject in _FEMALE else "male"
@@ -217,27 +221,33 @@ def _fits_at_30fps(
     return found, {"pose": poses[rows], "betas": betas[rows], "trans": trans[rows]}
 
 
-def _keypoints(path: Path) -> np.ndarray:
+def _keypoints(path: str) -> np.ndarray:
     return as_numbers(path, "body_joints3d", member(path, read_json(path), "body_joints3d"), 100)
 
 
-def _mask(files: set[str], k: int) -> str:
-    names = (f"k{k}.person_mask.{ending}" for ending in ("jpg", "png"))
-    return next((name for name in names if name in files), "")
-
-
-_recent_json = RecentFiles(read_json, keep=2 * N_KINECTS)
+def _masks(root: Path, places: list[str], files: list[frozenset[str]], k: int) -> MaskImages | None:
+    """Returns the silhouettes in the frames' folders; None where no frame has one."""
+    jpg, png = (f"k{k}.person_mask.{ending}" for ending in ("jpg", "png"))
+    paths = [
+        f"{place}/{jpg}" if jpg in found else f"{place}/{png}" if png in found else ""
+        for place, found in zip(places, files, strict=True)
+    ]
+    return MaskImages(root, paths) if any(paths) else None
 
 
 def _camera(folder: Path, info: Any, k: int) -> Camera:
     """Returns the colour camera of Kinect k; the world is that of Kinect 1."""
     config = _calibration_folder(folder, info, "config") / str(k) / "config.json"
-    values = _recent_json(config)
+    lens = _calibration_folder(folder, info, "intrinsic") / str(k) / "calibration.json"
+    return _recent_cameras(config, lens)
+
+
+def _read_camera(config: str, lens: str) -> Camera:
+    values = read_json(config)
     # Stored from camera to world.
     R = as_numbers(config, "rotation", member(config, values, "rotation"), 9).reshape(3, 3).T
     center = as_numbers(config, "translation", member(config, values, "translation"), 3)
-    lens = _calibration_folder(folder, info, "intrinsic") / str(k) / "calibration.json"
-    color = member(lens, _recent_json(lens), "color")
+    color = member(lens, read_json(lens), "color")
     numbers = {
         key: as_numbers(lens, f"color.{key}", member(lens, color, key), 1)[0]
         for key in ("fx", "fy", "cx", "cy", "width", "height")
@@ -245,13 +255,16 @@ def _camera(folder: Path, info: Any, k: int) -> Camera:
     opencv = as_numbers(lens, "color.opencv", member(lens, color, "opencv"), 12)
     return camera_of(
         lens,
-        f"Kinect {k} with {config.parent.parent.parent.name}",
+        f"Kinect {Path(config).parts[-2]} with {Path(config).parts[-4]}",
         R=R,
         center=1000 * center,
         K=intrinsics(numbers["fx"], numbers["fy"], numbers["cx"], numbers["cy"]),
         distortion=opencv[4:],
         image_size=(int(numbers["width"]), int(numbers["height"])),
     )
+
+
+_recent_cameras = RecentFiles(_read_camera, keep=2 * N_KINECTS)
 
 
 def _calibration_folder(folder: Path, info: Any, key: str) -> Path:

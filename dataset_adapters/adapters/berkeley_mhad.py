@@ -75,7 +75,8 @@ Mocap/OpticalData/moc_s01_a01_r01.c3d  (or .txt)""",
         Defect("some image files are truncated", "kept: `prepare` reports them"),
         Defect(
             "the .pgm images are raw Bayer mosaics (GRBG)",
-            "extras['bayer'] says so; JPEG files of the same names are taken where there is no pgm",
+            "given as such: colours are made of them when they are loaded; JPEG files of the same "
+            "names are taken where there is no pgm",
         ),
     ),
     thinning=Thinning(
@@ -137,7 +138,6 @@ class BerkeleyMhad(Adapter):
             root, source.key, names.format(sequence), images, is_stereo=kind == "Camera"
         )
         is_there &= ~np.isnan(markers[rows, :, 0]).all(axis=1)
-        n = int(is_there.sum())
         yield ExampleBlock(
             dataset="berkeley_mhad",
             split=source.split,
@@ -149,7 +149,7 @@ class BerkeleyMhad(Adapter):
             images=[name for name, there in zip(files, is_there, strict=True) if there],
             cameras=_camera(root, cluster, int(lens)),
             joints3d=markers[rows[is_there]],
-            extras={"bayer": ["GRBG"] * n} if is_raw else {},
+            bayer="GRBG" if is_raw else "",
         )
 
     def _markers(self, root: Path, sequence: str) -> np.ndarray:

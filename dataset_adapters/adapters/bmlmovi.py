@@ -14,9 +14,8 @@ import numpy as np
 
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
 from ..camera import Camera
+from ..columns import CheckedJoints
 from ..containers.errors import FileError
-from ..containers.file_text import list_names
-from ..containers.mat import read_mat
 from ..examples import ExampleBlock
 from ..images import video_size
 from ._bmlmovi_cameras import (
@@ -27,15 +26,18 @@ from ._bmlmovi_cameras import (
     read_camera,
     read_phones,
 )
-from ._values import RecentFiles, as_array, check_choice, shown_count, without_zeros
+from ._bmlmovi_takes import Take, read_takes
+from ._values import (
+    RecentFiles,
+    check_choice,
+    rows_of,
+    shown_count,
+    without_partly_missing,
+)
 
-N_MARKERS, N_VIRTUAL = 67, 20
 #: Mocap frames per frame of the calibrated cameras: 120 Hz and 30 fps.
 MOCAP_PER_FRAME = 4
 MOCAP_FPS = 120.0
-#: The S rounds have 12 markers and 5 joint centres, of which these columns go to these points.
-REDUCED_COLUMNS = (0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16)
-REDUCED_POINTS = (5, 6, 12, 13, 20, 36, 37, 43, 44, 51, 67, 71, 77, 79, 85)
 _VIDEO = re.compile(r"(F|S1|S2)_(PG[12])_Subject_(\d+)_L\.avi")
 _PHONE_VIDEO = re.compile(r"(F|S1|S2)_(CP[12])_Subject_(\d+)(?:_L)?\.mp4")
 _POSE_FOLDERS = {"F": ("F_Subjects_1_45", "F_Subjects_46_90", "F", "."), "S": ("S", ".")}
@@ -129,18 +131,18 @@ class BmlMovi(Adapter):
         name = PurePosixPath(source.key).name
         match = _VIDEO.fullmatch(name) or _PHONE_VIDEO.fullmatch(name)
         video_round, camera_name, subject = match.groups()
-        joints = _take(root, video_round, subject)
+        take = _take(root, video_round, subject)
         n_frames = video_size(root / source.key)[2]
         if camera_name in PUBLISHED:
-            cameras = self._camera(root, camera_name)
-            joints = joints[::MOCAP_PER_FRAME]
+            cameras, joints = self._camera(root, camera_name), take.points(MOCAP_PER_FRAME)
             frames = np.arange(shown_count(len(joints), n_frames))
-            joints = joints[frames]
+            joints = joints[: len(frames)]
         else:
             phone = read_phones(self.phones)[PurePosixPath(name).stem]
-            frames, joints = self._phone_rows(phone, n_frames, joints)
-        present = ~np.isnan(joints[..., 0]).all(axis=1)
-        frames, joints = frames[present], joints[present]
+            frames, joints = self._phone_rows(phone, n_frames, take.points(1).values)
+        present = joints.is_present.any(axis=1)
+        rows = rows_of(present)
+        frames, joints = frames[rows], joints[rows]
         if camera_name not in PUBLISHED:
             cameras = [phone.camera(frame) for frame in frames]
         yield ExampleBlock(
@@ -167,7 +169,7 @@ class BmlMovi(Adapter):
 
     def _phone_rows(
         self, phone: Phone, n_frames: int, joints: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, CheckedJoints]:
         """Returns the frames of a phone's video that can be used, and their joints."""
         index = phone.mocap_index(n_frames, MOCAP_FPS)
         level = np.abs(phone.roll_degrees()) <= self.max_roll
@@ -180,7 +182,7 @@ class BmlMovi(Adapter):
         high = np.minimum(low + 1, len(joints) - 1)
         # A whole index takes its frame alone: its neighbour may lack joints.
         blended = np.where(share > 0, (1 - share) * joints[low] + share * joints[high], joints[low])
-        return frames, blended
+        return frames, CheckedJoints(without_partly_missing(blended))
 
 
 def _pose_file(root: Path, video_round: str, subject: str) -> Path:
@@ -193,8 +195,8 @@ def _pose_file(root: Path, video_round: str, subject: str) -> Path:
     raise FileError(paths[0], "expected the mocap of this subject, found none; unpack its archive")
 
 
-def _take(root: Path, video_round: str, subject: str) -> np.ndarray:
-    """Returns (T, 87, 3) mm of a round at 120 Hz."""
+def _take(root: Path, video_round: str, subject: str) -> Take:
+    """Returns a round's recording."""
     path = _pose_file(root, video_round[0], subject)
     takes = _recent_takes(path)
     index = int(video_round[1:] or 1) - 1
@@ -205,44 +207,4 @@ def _take(root: Path, video_round: str, subject: str) -> np.ndarray:
     return takes[index]
 
 
-def _read_takes(path: str) -> list[np.ndarray]:
-    """Returns (T, 87, 3) mm per recording, NaN for missing points."""
-    variables = read_mat(path)
-    top = next((v for v in variables.values() if isinstance(v, dict) and "move" in v), None)
-    if top is None:
-        raise FileError(
-            path,
-            "expected a variable Subject_<n>_F (or _S) with a field 'move', found "
-            f"{list_names(variables)}",
-        )
-    moves = top["move"]
-    moves = [moves] if isinstance(moves, dict) else np.asarray(moves, object).ravel().tolist()
-    if not moves or not all(isinstance(move, dict) for move in moves):
-        raise FileError(path, "move: expected a cell of structs, found something else")
-    return [_points(path, move) for move in moves]
-
-
-def _points(path: str, move: dict) -> np.ndarray:
-    found = [
-        without_zeros(as_array(path, f"move.{key}", move[key], (None, None, 3), may_miss=True))
-        for key in ("markerLocation", "virtualMarkerLocation")
-        if key in move
-    ]
-    if not found or "markerLocation" not in move:
-        raise FileError(path, f"move: expected the field markerLocation, found {list_names(move)}")
-    markers = found[0]
-    n = markers.shape[1]
-    if n == N_MARKERS + N_VIRTUAL:
-        return markers
-    if n == N_MARKERS and len(found) == 2 and found[1].shape == (len(markers), N_VIRTUAL, 3):
-        return np.concatenate(found, axis=1)
-    if n == max(REDUCED_COLUMNS) + 1:
-        points = np.full((len(markers), N_MARKERS + N_VIRTUAL, 3), np.nan)
-        points[:, REDUCED_POINTS] = markers[:, REDUCED_COLUMNS]
-        return points
-    raise FileError(
-        path, f"move.markerLocation: expected 87, 67 (with 20 virtual ones) or 17 points, found {n}"
-    )
-
-
-_recent_takes = RecentFiles(_read_takes)
+_recent_takes = RecentFiles(read_takes)

@@ -14,9 +14,11 @@ import numpy as np
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, option
 from ..containers.errors import FileError
 from ..examples import ExampleBlock
-from ._coco_json import CocoDocument, SegmentationMasks, recent_coco, split_keypoints
+from ._coco_json import CocoDocument, recent_coco, split_keypoints
+from ._coco_masks import SegmentationMasks
 from ._values import check_choice
 
+N_JOINTS = 17
 WHOLE_BODY = "coco_wholebody_133"
 #: Key of a block of whole-body joints -> (number of joints, key that vouches for them).
 _WHOLE_BODY_PARTS = {
@@ -58,7 +60,7 @@ annotations/person_keypoints_train2014.json, ...""",
         Defect("crowd regions carry no joints", "left out"),
         Defect(
             "the splits of 2014 and 2017 differ, the pool of people is the same",
-            "one edition is read (option edition; 2017 where both are there)",
+            "one edition is read for all splits (option edition; 2017 where any of it is there)",
         ),
         Defect("some photographs are grey", "images are decoded as RGB"),
     ),
@@ -67,6 +69,8 @@ annotations/person_keypoints_train2014.json, ...""",
         "Joints: v = 0 not labelled (NaN here), 1 labelled but hidden, 2 visible (extras).",
         "Published selection: at least 9 joints labelled, 6 visible, and the larger side of the "
         "labelled joints' box times 1.25 at least 200 px.",
+        "133 joints: feet, face and hands count where their own flag (foot_valid, ...) is set and "
+        "the joint's score is above 0.",
         "MeTRAbs was trained on the 2014 edition, train and val together.",
     ),
 )
@@ -79,7 +83,7 @@ class Coco(Adapter):
     info = INFO
 
     skeleton: str = option("coco_17", "coco_17 or coco_wholebody_133")
-    edition: str = option("auto", "2014, 2017 or auto (the newer one that is there)")
+    edition: str = option("auto", "2014, 2017 or auto (the newer of which a split is there)")
     min_labelled: int = option(9, "fewest labelled body joints of a person")
     min_visible: int = option(6, "fewest visible body joints of a person")
     min_side_px: float = option(200.0, "smallest larger side of the expanded box of the joints")
@@ -98,68 +102,89 @@ class Coco(Adapter):
         return [Source(split, f"{name}#{k + 1}/{n}") for k in range(n)]
 
     def _annotations(self, root: Path, split: str) -> str:
-        part = _PARTS[split]
         if self.skeleton == WHOLE_BODY:
-            return f"annotations/coco_wholebody_{part}_v1.0.json"
-        editions = ("2017", "2014") if self.edition == "auto" else (self.edition,)
-        names = [f"annotations/person_keypoints_{part}{edition}.json" for edition in editions]
-        return next((name for name in names if (root / name).is_file()), names[0])
+            return f"annotations/coco_wholebody_{_PARTS[split]}_v1.0.json"
+        name = "annotations/person_keypoints_{}{}.json"
+        edition = self.edition
+        if edition == "auto":
+            # One edition for all splits: photographs of one are in another split of the other.
+            names = [name.format(part, "2014") for part in _PARTS.values()]
+            newer = [name.format(part, "2017") for part in _PARTS.values()]
+            is_older = _any_file(root, names) and not _any_file(root, newer)
+            edition = "2014" if is_older else "2017"
+        return name.format(_PARTS[split], edition)
 
     def read(self, root: Path, source: Source) -> Iterator[ExampleBlock]:
         """Yields one block with all people of the piece's images."""
         name, _, piece = source.key.partition("#")
         k, n = (int(number) for number in piece.split("/"))
         document = recent_coco(root / name)
-        ids = list(document.images)
-        wanted = set(ids[(k - 1) * len(ids) // n : k * len(ids) // n])
         people = [
             person
             for person in document.annotations
-            if person.get("image_id") in wanted
-            and not person.get("iscrowd")
-            and person.get("num_keypoints", 1)
+            if not person.get("iscrowd") and person.get("num_keypoints", 1)
         ]
-        edition = "2014" if "2014" in name else "2017"
-        if people:
-            yield self._block(document, people, source.split, f"{_PARTS[source.split]}{edition}")
+        images = document.images_of(people)
+        if n > 1:
+            ids = list(document.images)
+            wanted = set(ids[(k - 1) * len(ids) // n : k * len(ids) // n])
+            rows = [row for row, image in enumerate(images) if image["id"] in wanted]
+            people, images = [people[row] for row in rows], [images[row] for row in rows]
+        folder = f"{_PARTS[source.split]}{'2014' if '2014' in name else '2017'}"
+        yield from self._blocks(document, people, images, source.split, folder)
 
-    def _block(
-        self, document: CocoDocument, people: list[dict], split: str, folder: str
-    ) -> ExampleBlock:
-        joints, visibility = split_keypoints(document.numbers("keypoints", people, 51))
+    def _blocks(
+        self,
+        document: CocoDocument,
+        people: list[dict],
+        images: list[dict],
+        split: str,
+        folder: str,
+    ) -> Iterator[ExampleBlock]:
+        joints, flags = split_keypoints(document.numbers("keypoints", people, 3 * N_JOINTS))
+        visibility = document.visibility(flags, people)
         rows = np.flatnonzero(self._is_chosen(joints, visibility))
-        people = [people[row] for row in rows]
+        if not len(rows):
+            return
+        people, images = [people[row] for row in rows], [images[row] for row in rows]
         joints, visibility = joints[rows], visibility[rows]
         if self.skeleton == WHOLE_BODY:
             joints, visibility = _with_whole_body(document, people, joints, visibility)
-        images = [document.image_of(person) for person in people]
-        sizes = list(
-            zip(document.column("width", images), document.column("height", images), strict=True)
-        )
+        sizes = document.sizes(images)
         segmentations = [person.get("segmentation") for person in people]
-        return ExampleBlock(
+        yield ExampleBlock(
             dataset="coco",
             split=split,
             skeleton=self.skeleton,
-            frames=np.array([image["id"] for image in images], np.int64),
-            person=[str(i) for i in document.column("id", people)],
-            images=[f"{folder}/{file}" for file in document.column("file_name", images)],
+            frames=document.whole_numbers("id", images),
+            person=document.texts("id", people),
+            images=[f"{folder}/{file}" for file in document.texts("file_name", images)],
             image_sizes=sizes,
-            boxes=document.numbers("bbox", people, 4),
+            boxes=document.boxes(people),
             masks=SegmentationMasks(document.path, segmentations, sizes),
             joints2d=joints,
-            extras={"visibility": visibility.astype(np.int8)},
+            extras={"visibility": visibility},
         )
 
     def _is_chosen(self, joints: np.ndarray, visibility: np.ndarray) -> np.ndarray:
-        labelled = (visibility > 0).sum(axis=1)
-        enough = (labelled >= max(self.min_labelled, 1)) & (
-            (visibility == 2).sum(axis=1) >= self.min_visible
-        )
-        side = np.zeros(len(joints))
-        extent = np.nanmax(joints[enough], axis=1) - np.nanmin(joints[enough], axis=1)
-        side[enough] = INFO.box_expansion * extent.max(axis=1)
+        """Returns which people (N,) are labelled, visible and large enough."""
+        is_labelled = visibility > 0
+        enough = is_labelled.sum(axis=1) >= max(self.min_labelled, 1)
+        enough &= (visibility == 2).sum(axis=1) >= self.min_visible
+        side = INFO.box_expansion * _extent(joints, is_labelled).max(axis=1, initial=0)
         return enough & (side >= self.min_side_px)
+
+
+def _any_file(root: Path, names: list[str]) -> bool:
+    return any((root / name).is_file() for name in names)
+
+
+def _extent(joints: np.ndarray, is_labelled: np.ndarray) -> np.ndarray:
+    """Returns width and height (N, 2) px of the labelled joints' box; -inf without any."""
+    mask = is_labelled[..., None]
+    high = np.where(mask, joints, -np.inf).max(axis=1)
+    low = np.where(mask, joints, np.inf).min(axis=1)
+    return high - low
 
 
 def _with_whole_body(document, people, joints, visibility) -> tuple[np.ndarray, np.ndarray]:
@@ -167,9 +192,9 @@ def _with_whole_body(document, people, joints, visibility) -> tuple[np.ndarray, 
     all_joints, all_flags = [joints], [visibility]
     for key, (n, valid_key) in _WHOLE_BODY_PARTS.items():
         numbers = document.numbers(key, people, 3 * n)
-        is_valid = np.array([bool(person.get(valid_key)) for person in people])
-        given = (numbers.reshape(len(people), n, 3)[..., 2] > 0) & is_valid[:, None]
-        part, score = split_keypoints(numbers, is_given=given)
+        is_valid = np.array([bool(flag) for flag in document.column(valid_key, people)])
+        given = (numbers[:, 2::3] > 0) & is_valid[:, None]
+        part, _ = split_keypoints(numbers, is_given=given)
         all_joints.append(part)
-        all_flags.append(np.where(score > 0, 2, 0))
+        all_flags.append(np.where(given, 2, 0).astype(np.int8))
     return np.concatenate(all_joints, axis=1), np.concatenate(all_flags, axis=1)

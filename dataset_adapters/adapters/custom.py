@@ -8,19 +8,28 @@ from pathlib import Path
 
 import numpy as np
 
-import skeleton_defs
-from skeleton_defs import UserError
-
 from ..adapter import Adapter, DatasetInfo, Item, Source, Thinning, option
-from ..camera import Camera
 from ..containers.errors import FileError
+from ..containers.file_text import list_names
 from ..containers.npz import open_npz
 from ..examples import SPLITS, ExampleBlock
-from ._coco_json import CocoDocument, SegmentationMasks, recent_coco
-from ._values import as_array, camera_of, member, read_json, without_partly_missing
+from ._coco_json import recent_coco
+from ._coco_masks import SegmentationMasks
+from ._custom_columns import (
+    array_column,
+    boxes_of_array,
+    in_world,
+    joints_of_json,
+    number_array,
+    optional_texts,
+    video_frames,
+)
+from ._custom_settings import CustomSettings
+from ._number_lists import texts, whole_numbers
+from ._values import without_partly_missing
 
-_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
-_VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+_ARRAYS = ("joints3d", "joints2d", "images", "frame", "video_frame", "boxes", "camera", "sequence",
+           "person", "subject")  # fmt: skip
 
 INFO = DatasetInfo(
     name="custom",
@@ -51,8 +60,8 @@ images/..., videos/...""",
         't: mm, cm or m; frame: "world", or "camera" where joints are given in camera coordinates.',
         "JSON images: id, file_name, width, height; optional camera, sequence, frame, video_frame "
         "(for videos). Annotations: image_id; keypoints (J times x, y, v; v = 0: missing) and/or "
-        "keypoints_3d (J times x, y, z; null: missing); optional bbox, segmentation, person, "
-        "subject.",
+        "keypoints_3d (J times x, y, z; null: missing); optional bbox (all or none), segmentation, "
+        "person, subject. Crowds (iscrowd) and people without a joint are left out.",
         "npz arrays, N rows: joints3d (N, J, 3) and/or joints2d (N, J, 2), NaN for missing; images "
         "(N) texts; optional frame, video_frame, boxes (N, 4), camera, sequence, person, subject "
         "(N) or one for all.",
@@ -81,97 +90,89 @@ class Custom(Adapter):
 
     def read(self, root: Path, source: Source) -> Iterator[ExampleBlock]:
         """Yields one block per annotation file."""
-        settings = _Settings.of(root)
+        settings = CustomSettings.of(root)
         read = self._of_arrays if source.key.endswith(".npz") else self._of_json
-        yield from read(root, root / source.key, source.split, settings)
+        yield from read(root / source.key, source.split, settings)
 
-    def _of_json(self, root: Path, path: Path, split: str, settings: _Settings):
+    def _of_json(self, path: Path, split: str, settings: CustomSettings) -> Iterator[ExampleBlock]:
         document = recent_coco(path)
-        people = document.annotations
+        people = [person for person in document.annotations if not person.get("iscrowd")]
         if not people:
             return
-        images = [document.image_of(person) for person in people]
-        files = [str(name) for name in document.column("file_name", images)]
-        joints2d, joints3d = self._joints(document, people, settings)
-        sizes = list(
-            zip(document.column("width", images), document.column("height", images), strict=True)
-        )
-        has_masks = any(person.get("segmentation") for person in people)
-        masks = [person.get("segmentation") for person in people]
+        # Before anything else: it finds annotations of images that are not listed.
+        document.images_of(people)
+        joints2d, joints3d = joints_of_json(document, people, settings.n_joints)
+        given = [joints for joints in (joints2d, joints3d) if joints is not None]
+        has_joints = np.any([~np.isnan(joints).all(axis=(1, 2)) for joints in given], axis=0)
+        if not has_joints.any():
+            raise FileError(path, "expected joints with v > 0 or coordinates, found none at all")
+        people = [person for person, kept in zip(people, has_joints, strict=True) if kept]
+        images = document.images_of(people)
+        files, sizes = document.texts("file_name", images), document.sizes(images)
+        segmentations = [person.get("segmentation") for person in people]
         yield self._block(
             settings,
             path,
             split,
-            names=[image.get("camera") for image in images],
-            frames=[image.get("frame", image["id"]) for image in images],
-            sequence=[str(image.get("sequence", "")) for image in images],
+            names=optional_texts(path, "camera", images),
+            frames=whole_numbers(path, "frame", [i.get("frame", i["id"]) for i in images]),
+            sequence=optional_texts(path, "sequence", images),
             images=files,
-            video_frames=_video_frames(path, files, [i.get("video_frame") for i in images]),
+            video_frames=video_frames(path, files, [i.get("video_frame") for i in images]),
             image_sizes=sizes,
-            person=[str(p.get("person", p.get("id", i))) for i, p in enumerate(people)],
-            subject=[str(person.get("subject", "")) for person in people],
-            boxes=document.numbers("bbox", people, 4) if all("bbox" in p for p in people) else None,
-            masks=SegmentationMasks(str(path), masks, sizes) if has_masks else None,
-            joints2d=joints2d,
-            joints3d=joints3d,
+            person=texts(path, "person", [p.get("person", p.get("id", "")) for p in people]),
+            subject=optional_texts(path, "subject", people),
+            boxes=document.boxes(people) if any("bbox" in p for p in people) else None,
+            masks=SegmentationMasks(str(path), segmentations, sizes)
+            if any(segmentations)
+            else None,
+            joints2d=None if joints2d is None else joints2d[has_joints],
+            joints3d=None if joints3d is None else joints3d[has_joints],
         )
 
-    def _joints(self, document: CocoDocument, people: list[dict], settings: _Settings):
-        n, joints2d, joints3d = settings.n_joints, None, None
-        if any("keypoints" in person for person in people):
-            given = [person.get("keypoints", [0] * 3 * n) for person in people]
-            triples = as_array(document.path, "keypoints", given, (len(people), 3 * n))
-            triples = triples.reshape(-1, n, 3)
-            joints2d = np.where(triples[..., 2:] > 0, triples[..., :2], np.nan)
-        if any("keypoints_3d" in person for person in people):
-            rows = np.array([p.get("keypoints_3d", [None] * 3 * n) for p in people], object)
-            numbers = np.where(rows == None, np.nan, rows)  # noqa: E711 (null in JSON)
-            joints3d = as_array(
-                document.path, "keypoints_3d", numbers.tolist(), (len(people), 3 * n), may_miss=True
-            ).reshape(-1, n, 3)
-        if joints2d is None and joints3d is None:
-            raise FileError(document.path, "expected keypoints or keypoints_3d in the annotations")
-        return joints2d, joints3d
-
-    def _of_arrays(self, root: Path, path: Path, split: str, settings: _Settings):
+    def _of_arrays(
+        self, path: Path, split: str, settings: CustomSettings
+    ) -> Iterator[ExampleBlock]:
         with open_npz(path) as arrays:
-            found = {key: arrays[key] for key in arrays}
+            found, names = {key: arrays[key] for key in _ARRAYS if key in arrays}, list(arrays)
         given = [found[key] for key in ("joints3d", "joints2d") if key in found]
         if not given or given[0].ndim != 3:
-            raise FileError(path, f"expected joints3d or joints2d (N, J, D), found {list(found)}")
+            raise FileError(
+                path, f"expected joints3d or joints2d (N, J, D), found {list_names(names)}"
+            )
         n = len(given[0])
 
-        def texts(key: str, default: str = "") -> list[str]:
-            array = np.broadcast_to(found.get(key, np.array(default)), (n,))
-            return [str(text) for text in array]
-
-        def joints(key: str, d: int):
+        def joints(key: str, d: int) -> np.ndarray | None:
             shape = (n, settings.n_joints, d)
-            return as_array(path, key, found[key], shape, may_miss=True) if key in found else None
+            if key not in found:
+                return None
+            return number_array(path, key, found[key], shape, may_miss=True)
 
-        images = texts("images") if "images" in found else None
+        def column(key: str, kinds: str, default) -> list:
+            return array_column(path, key, found.get(key, np.array(default)), n, kinds)
+
+        images = column("images", "US", "") if "images" in found else None
+        indices = column("video_frame", "iu", 0) if "video_frame" in found else [None] * n
         yield self._block(
             settings,
             path,
             split,
-            names=[name or None for name in texts("camera")],
-            frames=found.get("frame", np.arange(n)),
-            sequence=texts("sequence"),
+            names=column("camera", "USiu", ""),
+            frames=np.array(column("frame", "iu", 0)) if "frame" in found else np.arange(n),
+            sequence=column("sequence", "USiu", ""),
             images=images,
-            video_frames=None if images is None else _video_frames(
-                path, images, list(found.get("video_frame", [None] * n))
-            ),
+            video_frames=None if images is None else video_frames(path, images, indices),
             image_sizes=None,
-            person=texts("person"),
-            subject=texts("subject"),
-            boxes=as_array(path, "boxes", found["boxes"], (n, 4)) if "boxes" in found else None,
+            person=column("person", "USiu", ""),
+            subject=column("subject", "USiu", ""),
+            boxes=boxes_of_array(path, found["boxes"], n) if "boxes" in found else None,
             masks=None,
             joints2d=joints("joints2d", 2),
             joints3d=joints("joints3d", 3),
-        )  # fmt: skip
+        )
 
     def _block(
-        self, settings: _Settings, path: Path, split: str, *, names, frames, joints2d, joints3d,
+        self, settings: CustomSettings, path: Path, split: str, *, names, joints2d, joints3d,
         boxes, **columns,
     ) -> ExampleBlock:  # fmt: skip
         cameras = settings.chosen(path, names)
@@ -184,111 +185,15 @@ class Custom(Adapter):
             if settings.in_camera_frame:
                 if cameras is None:
                     raise FileError(path, 'joints in frame "camera" need a camera for each image')
-                joints3d = np.stack([c.to_world(j) for c, j in zip(cameras, joints3d, strict=True)])
-        try:
-            return ExampleBlock(
-                dataset="custom",
-                split=split,
-                skeleton=settings.skeleton,
-                frames=np.array(frames),
-                camera_name=["" if name is None else str(name) for name in names],
-                cameras=cameras,
-                boxes=boxes,
-                joints2d=joints2d,
-                joints3d=joints3d,
-                **columns,
-            )
-        except ValueError as error:
-            raise FileError(path, str(error)) from None
-
-
-@dataclass(frozen=True, eq=False)
-class _Settings:
-    """What dataset.json and cameras.json say."""
-
-    skeleton: str
-    n_joints: int
-    mm: float
-    in_camera_frame: bool
-    cameras: dict[str, Camera]
-    path: Path
-
-    @classmethod
-    def of(cls, root: Path) -> _Settings:
-        path = root / "dataset.json"
-        settings = read_json(path)
-        name = str(member(path, settings, "skeleton"))
-        unit = settings.get("units", "mm")
-        frame = settings.get("frame", "world")
-        if unit not in _MM:
-            raise FileError(path, f"units: expected mm, cm or m, found {unit!r}")
-        if frame not in ("world", "camera"):
-            raise FileError(path, f"frame: expected world or camera, found {frame!r}")
-        skeleton = _skeleton(root, path, name)
-        cameras_path = root / "cameras.json"
-        cameras = _cameras(cameras_path, _MM[unit]) if cameras_path.is_file() else {}
-        return cls(
-            skeleton.name, skeleton.n_joints, _MM[unit], frame == "camera", cameras, cameras_path
+                joints3d = in_world(cameras, joints3d)
+        return ExampleBlock(
+            dataset="custom",
+            split=split,
+            skeleton=settings.skeleton,
+            camera_name=names,
+            cameras=cameras,
+            boxes=boxes,
+            joints2d=joints2d,
+            joints3d=joints3d,
+            **columns,
         )
-
-    def chosen(self, path: Path, names: list) -> list[Camera] | None:
-        """Returns the camera of each row; None where no row names one."""
-        if not any(names):
-            return None
-        for name in names:
-            if name not in self.cameras:
-                listed = ", ".join(self.cameras) or "none"
-                raise FileError(path, f"camera {name!r} is not in cameras.json (there: {listed})")
-        return [self.cameras[name] for name in names]
-
-
-def _skeleton(root: Path, path: Path, name: str) -> skeleton_defs.Skeleton:
-    """Returns the named format; a definition file beside dataset.json is registered."""
-    if not name.lower().endswith((".json", ".toml")):
-        try:
-            return skeleton_defs.get(name)
-        except UserError as error:
-            raise FileError(path, f"skeleton: {error}") from None
-    own = skeleton_defs.load(root / name)
-    if own.name in skeleton_defs.list_formats():
-        return skeleton_defs.get(own.name)
-    return skeleton_defs.register(own)
-
-
-def _cameras(path: Path, mm: float) -> dict[str, Camera]:
-    document = read_json(path)
-    if not isinstance(document, dict):
-        raise FileError(path, "expected an object of cameras by name")
-    cameras = {}
-    for name, numbers in document.items():
-        K = as_array(path, f"{name}.K", member(path, numbers, "K"), (3, 3))
-        R = as_array(path, f"{name}.R", numbers.get("R", np.eye(3).tolist()), (3, 3))
-        t = as_array(path, f"{name}.t", numbers.get("t", [0, 0, 0]), (3,))
-        distortion = numbers.get("distortion")
-        up = numbers.get("world_up")
-        size = numbers.get("image_size")
-        cameras[name] = camera_of(
-            path,
-            name,
-            R=R,
-            t=t * mm,
-            K=K,
-            distortion=None if distortion is None else as_array(
-                path, f"{name}.distortion", distortion, (None,)
-            ),
-            world_up=None if up is None else as_array(path, f"{name}.world_up", up, (3,)),
-            image_size=None if size is None else tuple(
-                as_array(path, f"{name}.image_size", size, (2,)).astype(int)
-            ),
-        )  # fmt: skip
-    return cameras
-
-
-def _video_frames(path: Path, files: list[str], numbers: list) -> np.ndarray | None:
-    """Returns the frame index of each row; None for still images."""
-    is_video = [file.lower().endswith(_VIDEOS) for file in files]
-    if not any(is_video):
-        return None
-    if not all(is_video) or any(number is None for number in numbers):
-        raise FileError(path, "expected video_frame for every image that is a video, and no others")
-    return np.array(numbers)

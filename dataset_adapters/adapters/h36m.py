@@ -13,6 +13,7 @@ import numpy as np
 
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
 from ..camera import Camera
+from ..columns import CheckedJoints
 from ..containers.cdf import read_cdf
 from ..containers.errors import FileError
 from ..containers.mat73 import Mat73File
@@ -31,6 +32,7 @@ RAW_JOINTS = {
 #: Takes of S9 whose joints and boxes lie too far along the world's x axis.
 SHIFTED_TAKES = {("S9", "Greeting"), ("S9", "SittingDown 1"), ("S9", "Waiting 1")}
 SHIFT_MM = np.array([-200.0, 0, 0])
+_SHIFT_NOTE = "moved by -200 mm along world x: this take of S9 is shifted"
 _MASKS_AT_ONCE = 32
 
 INFO = DatasetInfo(
@@ -100,7 +102,27 @@ Release-v1.2/metadata.xml                                    (optional)""",
 )
 
 
-def _read_joints(path: str) -> np.ndarray:
+class _Take:
+    """The poses of a take, which its four cameras share.
+
+    Args:
+      raw: (T, 32, 3) mm.
+    """
+
+    def __init__(self, raw: np.ndarray):
+        self.raw = raw
+        self._made: dict[tuple[str, bool], CheckedJoints] = {}
+
+    def joints(self, skeleton: str, *, is_shifted: bool) -> CheckedJoints:
+        """Returns them in a format, moved back where the take is shifted."""
+        key = skeleton, is_shifted
+        if key not in self._made:
+            joints = np.take(self.raw, RAW_JOINTS[skeleton], axis=1)
+            self._made[key] = CheckedJoints(joints + SHIFT_MM if is_shifted else joints)
+        return self._made[key]
+
+
+def _read_take(path: str) -> _Take:
     values = read_cdf(path, "Pose")
     n_columns = values.shape[-1]
     if values.ndim not in (2, 3) or n_columns != 96 or (values.ndim == 3 and len(values) != 1):
@@ -109,10 +131,10 @@ def _read_joints(path: str) -> np.ndarray:
             "variable 'Pose': expected the shape (1, frames, 96), found "
             f"{values.shape}; take D3_Positions, not D2_Positions or another feature",
         )
-    return as_array(path, "variable 'Pose'", values.reshape(-1, 32, 3), (None, 32, 3))
+    return _Take(as_array(path, "variable 'Pose'", values.reshape(-1, 32, 3), (None, 32, 3)))
 
 
-_recent_joints = RecentFiles(_read_joints, keep=2)
+_recent_takes = RecentFiles(_read_take, keep=2)
 
 
 @dataclass(frozen=True)
@@ -153,15 +175,13 @@ class H36M(Adapter):
             raise FileError(
                 root / video, f"expected a video, found none; unpack Videos_{subject}.tgz"
             )
-        joints = _recent_joints(root / subject / "MyPoseFeatures/D3_Positions" / f"{take}.cdf")
+        poses = _recent_takes(root / subject / "MyPoseFeatures/D3_Positions" / f"{take}.cdf")
         camera = self._camera(root, subject, camera_name, root / video)
         boxes = self._boxes(root, subject, name)
-        notes = ()
-        if self.correct_s9 and (subject, take) in SHIFTED_TAKES:
-            if boxes is not None:
-                boxes = _moved_boxes(boxes, camera, joints[: len(boxes), 0])
-            joints = joints + SHIFT_MM
-            notes = ("moved by -200 mm along world x: this take of S9 is shifted",)
+        is_shifted = self.correct_s9 and (subject, take) in SHIFTED_TAKES
+        if is_shifted and boxes is not None:
+            boxes = _moved_boxes(boxes, camera, poses.raw[: len(boxes), 0])
+        joints = poses.joints(self.skeleton, is_shifted=is_shifted)
         n = len(joints) if boxes is None else min(len(joints), len(boxes))
         yield ExampleBlock(
             dataset="h36m",
@@ -175,8 +195,8 @@ class H36M(Adapter):
             video_frames=np.arange(n),
             cameras=camera,
             boxes=None if boxes is None else boxes[:n],
-            joints3d=np.take(joints[:n], RAW_JOINTS[self.skeleton], axis=1),
-            notes=notes,
+            joints3d=joints[:n],
+            notes=(_SHIFT_NOTE,) if is_shifted else (),
         )
 
     def _camera(self, root: Path, subject: str, name: str, video: Path) -> Camera:

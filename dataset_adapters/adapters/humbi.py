@@ -5,8 +5,8 @@ Yu et al., HUMBI: A Large Multiview Dataset of Human Body Expressions, CVPR 2020
 
 from __future__ import annotations
 
+import itertools
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,15 @@ import numpy as np
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, option
 from ..body_models.rotations import matrix_from_axis_angle
 from ..camera import Camera
+from ..columns import CheckedJoints
 from ..containers.errors import FileError
 from ..containers.file_bytes import read_bytes
 from ..examples import ExampleBlock
 from . import _smpl_bodies
+from ._folders import folders_in, names_in
 from ._inside import SeenJoints
-from ._values import as_array, camera_of, check_choice, natural_key, without_partly_missing
+from ._values import as_array, camera_of, check_choice, natural_key, rows_of, without_partly_missing
 
-_IMAGE = re.compile(r"image(\d{7})\.jpg")
 _IMAGE_SIZE = (1920, 1080)
 #: Order of the 25 keypoints in the second half of `humbi_49`: the middle of the hips last.
 _KEYPOINTS = [*range(8), *range(9, 25), 8]
@@ -100,20 +101,21 @@ subject_{1..772}/body/{00000001..}/reconstruction/smpl_parameter.txt""",
         """Yields one block per camera."""
         body = root / source.key / "body"
         cameras = _read_cameras(body)
-        frames = sorted(
-            name for name in os.listdir(body)
-            if name.isascii() and name.isdecimal() and (body / name / "reconstruction").is_dir()
-        )  # fmt: skip
-        joints, notes = self._joints(body, frames)
-        views = [_views(body / name) for name in frames]
+        place = os.fspath(body)
+        names = [name for name in folders_in(place) if name.isascii() and name.isdecimal()]
+        frames = [name for name in names if os.path.isdir(f"{place}/{name}/reconstruction")]
+        joints, notes = self._joints(place, frames)
+        images = [frozenset(names_in(f"{place}/{name}/image")) for name in frames]
         numbers = np.array([int(name) for name in frames], int)
-        seen = SeenJoints(joints)
+        seen, joints = SeenJoints(joints), CheckedJoints(joints)
+        base = body.relative_to(root).as_posix()
         for number, camera in cameras.items():
-            has_image = np.array([number in names for names in views], bool)
-            rows = np.flatnonzero(has_image & (seen.count(camera) >= self.min_joints_inside))
-            if not len(rows):
+            image = f"image{number:07d}.jpg"
+            has_image = np.array([image in names for names in images], bool)
+            is_shown = has_image & (seen.count(camera) >= self.min_joints_inside)
+            if not is_shown.any():
                 continue
-            base = body.relative_to(root).as_posix()
+            rows = rows_of(is_shown)
             yield ExampleBlock(
                 dataset=self.info.name,
                 split=source.split,
@@ -123,14 +125,15 @@ subject_{1..772}/body/{00000001..}/reconstruction/smpl_parameter.txt""",
                 subject=source.key.removeprefix("subject_"),
                 camera_name=str(number),
                 images=[
-                    f"{base}/{frames[row]}/image/{views[row][number]}" for row in rows.tolist()
+                    f"{base}/{name}/image/{image}"
+                    for name in itertools.compress(frames, is_shown.tolist())
                 ],
                 cameras=camera,
                 joints3d=joints[rows],
                 notes=notes,
             )
 
-    def _joints(self, body: Path, frames: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    def _joints(self, body: str, frames: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
         """Returns (frames, J, 3) mm, NaN where a frame's file is missing, and notes."""
         keypoints = _numbers(body, frames, "keypoints.txt", 75).reshape(-1, 25, 3)
         keypoints = without_partly_missing(1000 * keypoints)
@@ -148,22 +151,21 @@ subject_{1..772}/body/{00000001..}/reconstruction/smpl_parameter.txt""",
         return without_partly_missing(joints), notes
 
 
-def _views(folder: Path) -> dict[int, str]:
-    """Returns camera number -> image name of a frame."""
-    images = folder / "image"
-    names = os.listdir(images) if images.is_dir() else []
-    return {int(match[1]): name for name in names if (match := _IMAGE.fullmatch(name))}
-
-
-def _numbers(body: Path, frames: list[str], name: str, count: int) -> np.ndarray:
+def _numbers(body: str, frames: list[str], name: str, count: int) -> np.ndarray:
     """Returns the numbers of one file of each frame (frames, count), NaN without the file."""
+    paths = [f"{body}/{frame}/reconstruction/{name}" for frame in frames]
+    is_there = np.array([os.path.isfile(path) for path in paths], bool)
+    paths = list(itertools.compress(paths, is_there.tolist()))
+    words = [read_bytes(path).split() for path in paths]
     rows = np.full((len(frames), count), np.nan)
-    for row, frame in zip(rows, frames, strict=True):
-        path = body / frame / "reconstruction" / name
-        if not path.is_file():
-            continue
-        words = read_bytes(path).split()
-        row[:] = as_array(path, "numbers", words, (count,), may_miss=True)
+    try:
+        rows[is_there] = np.array(words, np.float64).reshape(len(words), count)
+        as_array(body, name, rows, (None, count), may_miss=True)
+    except (ValueError, FileError):
+        # One by one: the message is to name the file.
+        for path, numbers in zip(paths, words, strict=True):
+            as_array(path, "numbers", numbers, (count,), may_miss=True)
+        raise
     return rows
 
 

@@ -12,20 +12,30 @@ from pathlib import Path
 
 import numpy as np
 
+from skeleton_defs import UserError
+
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, option
-from ..camera import Camera
 from ..containers.errors import FileError
-from ..containers.file_bytes import read_bytes
+from ..containers.file_text import quote
 from ..examples import ExampleBlock
 from ._coco_json import CocoDocument, recent_coco, split_keypoints
-from ._values import RecentFiles, as_array, camera_of, check_choice, member
+from ._folders import names_in
+from ._jrdb_calibration import IMAGE_SIZE, sensor_camera
+from ._number_lists import described
+from ._values import check_choice
 
-IMAGE_SIZE = (752, 480)
+N_JOINTS = 17
+#: How many frames later than its label an image is, where nothing tells.
+PUBLISHED_SHIFT = 2
 _ROOTS = ("train_dataset", "train_dataset_with_activity", ".")
 _LABELS = "labels/labels_2d_pose_coco"
-_FILE = re.compile(r"(.+)_image(\d)\.json")
-_IMAGE = re.compile(r".*image_(\d)/([^/]+)/(\d+)\.jpg")
-_MAX_YAML_BYTES = 1 << 20
+_BOXES = "labels/labels_2d"
+_FILE = re.compile(r"(.+)_image([02468])\.json")
+_IMAGE = re.compile(r"(?:.*/)?image_[02468]/[^/]+/([0-9]{1,9})\.jpg")
+#: In box labels: the frame that a list of boxes is for, and the image that a box was drawn in.
+_SHIFT = re.compile(rb'"([0-9]{1,9})\.jpg"\s*:|"file_id"\s*:\s*"([0-9]{1,9})\.jpg"')
+_SHIFT_BYTES = 1 << 18
+_MAX_SHIFT = 10
 
 INFO = DatasetInfo(
     name="jrdb",
@@ -50,22 +60,27 @@ train_dataset/calibration/cameras.yaml""",
         Defect(
             "labels run two frames late against the released images (PosePile); the official "
             "toolkit shifts nothing",
-            "the image is two frames later than the label says (option frame_shift)",
+            "the image is as much later as the box labels' file_id says, two frames without them "
+            "(option frame_shift); the choice is noted",
         ),
-        Defect("labels whose shifted image does not exist, at the end of a scene", "left out"),
+        Defect("labels whose shifted image lies behind the end of a scene", "left out"),
         Defect("joints with flag 0 are guesses behind obstacles", "NaN (option keep_invisible)"),
         Defect(
             "calibration: which sensor image_N is, is told in two ways",
             "sensor N / 2, whose viewing directions fit; option sensors=name takes K and D of "
             "sensor N instead (not verifiable from the files)",
         ),
+        Defect("some pose files state boxes, others do not", "boxes are made from the joints"),
         Defect("panorama labels state the size of a single image", "panoramas are not read"),
     ),
     box_expansion=1.15,
     facts=(
-        "Two frames in three can be near-copies: PosePile keeps a track's frame when a joint "
-        "moved a tenth of the box; here every annotated frame is kept.",
-        "Strong lens distortion; the cameras are attached to the 2D examples.",
+        "The published preparation thins by motion in the image: it keeps a frame of a track when "
+        "a joint has appeared, or when one has moved by a tenth of the larger side of the joints' "
+        "box. `prepare` thins by motion in space only, so that it keeps every annotated frame "
+        "here; neighbouring ones can be near-copies.",
+        "Strong lens distortion; the cameras are attached to the 2D examples (robot axes, mm).",
+        "Labels of the test scenes are withheld.",
     ),
 )
 
@@ -76,17 +91,22 @@ class Jrdb(Adapter):
 
     info = INFO
 
-    frame_shift: int = option(2, "how many frames later than its label the image is")
+    frame_shift: str = option("auto", "how many frames later than its label the image is, or auto")
     keep_invisible: bool = option(False, "keep joints whose flag is 0")
     sensors: str = option("position", "intrinsics of image_N: position (sensor N/2) or name (N)")
 
     def __post_init__(self):
         check_choice(self, "sensors", ("position", "name"))
+        if self.frame_shift != "auto" and not re.fullmatch("-?[0-9]{1,3}", str(self.frame_shift)):
+            raise UserError(
+                "jrdb: option frame_shift must be auto or a whole number. Received "
+                f"{self.frame_shift!r}"
+            )
 
     def sources(self, root: Path, split: str) -> list[Source]:
         """Returns one source per scene and camera."""
-        base = self._base(root)
-        files = sorted(p for p in (root / base / _LABELS).glob("*.json") if _FILE.match(p.name))
+        base = _base(root)
+        files = sorted(p for p in (root / base / _LABELS).glob("*.json") if _FILE.fullmatch(p.name))
         if not files:
             raise FileError(
                 root / base / _LABELS, "expected <scene>_image<N>.json, found none; unpack the "
@@ -94,28 +114,26 @@ class Jrdb(Adapter):
             )  # fmt: skip
         return [Source(split, path.relative_to(root).as_posix()) for path in files]
 
-    def _base(self, root: Path) -> str:
-        return next((base for base in _ROOTS if (root / base / _LABELS).is_dir()), _ROOTS[0])
-
     def read(self, root: Path, source: Source) -> Iterator[ExampleBlock]:
         """Yields one block with all people of a scene in one camera."""
         document = recent_coco(root / source.key)
-        scene, number = _FILE.match(Path(source.key).name).groups()
-        base = self._base(root)
-        folder = f"{base}/images/image_{number}/{scene}".removeprefix("./")
+        base, file = root / _base(root), Path(source.key).name
+        scene, number = _FILE.fullmatch(file).groups()
+        folder = base / f"images/image_{number}/{scene}"
         people = [person for person in document.annotations if person.get("keypoints")]
-        if not people:
-            return
-        labels = np.array([_frame_number(document, document.image_of(person)) for person in people])
-        frames = labels + self.frame_shift
-        existing = {int(p.stem) for p in (root / folder).glob("*.jpg") if p.stem.isdigit()}
-        joints, visibility = split_keypoints(document.numbers("keypoints", people, 51))
-        if self.keep_invisible:
-            joints = document.numbers("keypoints", people, 51).reshape(-1, 17, 3)[..., :2]
-        is_usable = np.isin(frames, list(existing)) & ~np.isnan(joints[..., 0]).all(axis=1)
-        rows = np.flatnonzero(is_usable)
+        labels = _labels(document, people)
+        shift, note = self._shift(base / _BOXES / file)
+        joints, flags = split_keypoints(
+            document.numbers("keypoints", people, 3 * N_JOINTS),
+            is_given=np.ones((len(people), N_JOINTS), bool) if self.keep_invisible else None,
+        )
+        visibility = document.visibility(flags, people)
+        first, last = _image_range(folder)
+        is_shown = (labels + shift >= first) & (labels + shift <= last)
+        rows = np.flatnonzero(is_shown & ~np.isnan(joints[..., 0]).all(axis=1))
         if not len(rows):
             return
+        place = folder.relative_to(root).as_posix()
         yield ExampleBlock(
             dataset="jrdb",
             split=source.split,
@@ -123,75 +141,77 @@ class Jrdb(Adapter):
             sequence=scene,
             frames=labels[rows],
             camera_name=f"image_{number}",
-            person=[str(people[row].get("track_id", "")) for row in rows],
-            images=[f"{folder}/{frames[row]:06d}.jpg" for row in rows],
-            cameras=self._camera(root / base / "calibration" / "cameras.yaml", int(number)),
+            person=document.texts("track_id", [people[row] for row in rows]),
+            images=[f"{place}/{label:06d}.jpg" for label in (labels[rows] + shift).tolist()],
+            cameras=sensor_camera(
+                base / "calibration" / "cameras.yaml",
+                int(number),
+                lens_by_name=self.sensors == "name",
+            ),
             image_sizes=IMAGE_SIZE,
             joints2d=joints[rows],
-            extras={"visibility": visibility[rows].astype(np.int8)},
-            notes=(f"image = label + {self.frame_shift} frames (option frame_shift)",),
+            extras={"visibility": visibility[rows]},
+            notes=(note,),
         )
 
-    def _camera(self, path: Path, number: int) -> Camera | None:
-        if not path.is_file():
-            return None
-        sensors = _recent_calibration(path)
-        placed = f"sensor_{number // 2}"
-        lens = placed if self.sensors == "position" else f"sensor_{number}"
-        for name in (placed, lens):
-            if name not in sensors:
-                raise FileError(path, f"expected {name}, found {', '.join(map(str, sensors))[:80]}")
-        return camera_of(
-            path,
-            f"image_{number}",
-            R=_numbers(path, sensors, placed, "R").reshape(3, 3),
-            t=_numbers(path, sensors, placed, "T"),
-            K=_numbers(path, sensors, lens, "K").reshape(3, 3),
-            distortion=_numbers(path, sensors, lens, "D"),
-            world_up=(0, -1, 0),
-            image_size=IMAGE_SIZE,
-        )
+    def _shift(self, boxes: Path) -> tuple[int, str]:
+        """Returns how many frames later than their labels images are, and a note that says why."""
+        if self.frame_shift != "auto":
+            shift, why = int(self.frame_shift), "option frame_shift"
+        else:
+            told = _told_shift(boxes)
+            shift = PUBLISHED_SHIFT if told is None else told
+            why = "as published; no box labels tell" if told is None else "file_id of box labels"
+        return shift, f"image = label + {shift} frames ({why})"
 
 
-def _frame_number(document: CocoDocument, image: dict) -> int:
-    match = _IMAGE.fullmatch(str(image.get("file_name")))
-    if not match:
-        raise FileError(
-            document.path,
-            "images.file_name: expected image_0/<scene>/000000.jpg, found "
-            f"{str(image.get('file_name'))[:80]!r}",
-        )
-    return int(match[3])
+def _base(root: Path) -> str:
+    return next((base for base in _ROOTS if (root / base / _LABELS).is_dir()), _ROOTS[0])
 
 
-def _read_calibration(path: str) -> dict:
-    import yaml
+def _labels(document: CocoDocument, people: list[dict]) -> np.ndarray:
+    """Returns the number of the frame (N,) that each person is labelled in."""
+    numbers = {}
+    for image_id, image in document.images.items():
+        name = image.get("file_name")
+        match = _IMAGE.fullmatch(name) if isinstance(name, str) else None
+        if not match:
+            found = quote(name) if isinstance(name, str) else described(name)
+            raise FileError(
+                document.path,
+                f"images.file_name: expected image_0/<scene>/000000.jpg, found {found}",
+            )
+        numbers[image_id] = int(match[1])
+    return np.array([numbers[image["id"]] for image in document.images_of(people)], np.int64)
 
-    data = read_bytes(path)
-    if len(data) > _MAX_YAML_BYTES or b"&" in data:
-        raise FileError(path, "expected a short plain YAML file of camera sensors")
+
+def _told_shift(boxes: Path) -> int | None:
+    """Returns by how many frames the boxes' images are later than what they are listed under.
+
+    Only the beginning of the file is looked at, which is many times larger than what it tells.
+    None where there is no such file, or its boxes do not agree.
+    """
     try:
-        document = yaml.safe_load(data)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise FileError(path, f"expected YAML: {' '.join(str(error).split())[:120]}") from None
-    # The sensors may stand below a head of their own.
-    sensors = document.get("cameras", document) if isinstance(document, dict) else None
-    if not isinstance(sensors, dict):
-        raise FileError(path, "expected sensors with K, D, R and T")
-    return sensors
+        with boxes.open("rb") as file:
+            head = file.read(_SHIFT_BYTES)
+    except OSError:
+        return None
+    shifts, listed = [], None
+    for frame, image in _SHIFT.findall(head):
+        if frame:
+            listed = int(frame)
+        elif listed is not None:
+            shifts.append(int(image) - listed)
+    agreed = set(shifts)
+    shift = agreed.pop() if len(agreed) == 1 else None
+    return shift if shift is not None and abs(shift) <= _MAX_SHIFT else None
 
 
-_recent_calibration = RecentFiles(_read_calibration)
-_SIZES = {"K": 9, "R": 9, "D": 5, "T": 3}
+def _image_range(folder: Path) -> tuple[float, float]:
+    """Returns the numbers of the first and the last image; no bounds where there is none.
 
-
-def _numbers(path: Path, sensors: dict, name: str, key: str) -> np.ndarray:
-    """Returns the numbers of one entry: a text of numbers, or lists of them."""
-    value = member(path, sensors, name, key)
-    if isinstance(value, str):
-        value = value.replace(",", " ").strip("[] ").split()
-    try:
-        flat = np.ravel(np.asarray(value, float))
-    except (TypeError, ValueError):
-        flat = value
-    return as_array(path, f"{name}.{key}", flat, (_SIZES[key],))
+    Images that are missing in between, or altogether, are missed where their pixels are needed.
+    """
+    stems = (name.removesuffix(".jpg") for name in names_in(folder) if name.endswith(".jpg"))
+    numbers = [int(stem) for stem in stems if stem.isascii() and stem.isdigit()]
+    return (min(numbers), max(numbers)) if numbers else (-np.inf, np.inf)

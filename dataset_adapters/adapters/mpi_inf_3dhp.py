@@ -5,6 +5,7 @@ Mehta et al., Monocular 3D Human Pose Estimation in the Wild, 3DV 2017.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,12 @@ import numpy as np
 
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
 from ..camera import Camera, intrinsics
+from ..columns import NumberedPaths
 from ..containers.errors import FileError
 from ..containers.mat import read_mat
 from ..examples import ExampleBlock
 from ..images import video_size
+from ._folders import names_in
 from ._inside import joints_inside
 from ._pinhole_fit import fit_intrinsics, reprojection_error_px
 from ._tdhp import (
@@ -28,17 +31,19 @@ from ._tdhp import (
     sequence_folders,
     to_world,
 )
-from ._values import as_array, check_choice, natural_key
+from ._values import as_array, check_choice, natural_key, rows_of, shown_count
 
 #: Rows beyond have annotation, but no video: (Seq1, Seq2) per subject.
 _FRAME_COUNTS = {
     "S1": (6416, 12430), "S2": (6502, 6081), "S3": (12488, 12283), "S4": (6171, 6675),
     "S5": (12820, 12312), "S6": (6188, 6145), "S7": (6239, 6320), "S8": (6468, 6054),
 }  # fmt: skip
+_VIDEO = re.compile(r"video_(0|[1-9]\d{0,3})\.avi")
 _TEST_FOLDERS = ("mpi_inf_3dhp_test_set/mpi_inf_3dhp_test_set", "mpi_inf_3dhp_test_set", ".")
 _ACTIVITIES = ("stand/walk", "exercise", "sit", "reach/crouch", "on floor", "sports", "misc")
 #: Median distance of projected and annotated joints above which a camera is not believed.
 _MAX_REPROJECTION_PX = 2.0
+_MAX_CHECKED_FRAMES = 500
 
 
 def _test_camera(center, up, right, K, size, distortion=None) -> Camera:
@@ -145,24 +150,25 @@ mpi_inf_3dhp_test_set/mpi_inf_3dhp_test_set/TS{1..6}/imageSequence/img_{000001..
     def _train(self, root: Path, source: Source) -> Iterator[ExampleBlock]:
         folder = root / source.key
         subject, _, name = source.key.partition("/")
+        matches = map(_VIDEO.fullmatch, names_in(folder / "imageSequence"))
+        filmed = {int(match[1]) for match in matches if match}
         annotation = read_annotation(
-            folder / "annot.mat", ("annot2", "annot3", *["univ_annot3"] * self.universal)
+            folder / "annot.mat",
+            ("annot2", "annot3", *["univ_annot3"] * self.universal),
+            cameras=filmed,
         )
         cameras = read_cameras(folder / "camera.calibration")
         joints = list(RELEVANT_17) if self.skeleton == "mpi_inf_3dhp_17" else slice(None)
         for number, in_camera in annotation["annot3"].items():
             video = folder / "imageSequence" / f"video_{number}.avi"
-            if not video.is_file():
-                continue
             if number not in cameras:
                 raise FileError(
                     folder / "camera.calibration", f"expected a camera {number}, found none"
                 )
-            n = min(len(in_camera), video_size(video)[2], _published_count(subject, name))
+            n = shown_count(len(in_camera), video_size(video)[2], _published_count(subject, name))
             camera, shown = cameras[number], annotation["annot2"][number][:n]
-            inside = joints_inside(shown, camera.image_size) >= self.min_joints_inside
-            rows = np.flatnonzero(inside)
-            chosen = slice(n) if len(rows) == n else rows
+            is_chosen = joints_inside(shown, camera.image_size) >= self.min_joints_inside
+            rows, chosen = np.flatnonzero(is_chosen), rows_of(is_chosen)
             yield ExampleBlock(
                 dataset=self.info.name,
                 split=source.split,
@@ -174,49 +180,47 @@ mpi_inf_3dhp_test_set/mpi_inf_3dhp_test_set/TS{1..6}/imageSequence/img_{000001..
                 images=video.relative_to(root).as_posix(),
                 video_frames=rows,
                 cameras=camera,
-                joints3d=to_world(camera, in_camera[chosen][:, joints]),
+                joints3d=to_world(camera, in_camera[:n][chosen][:, joints]),
                 joints2d=shown[chosen][:, joints],
-                extras=self._universal(annotation, number, chosen, joints),
+                extras=self._universal(annotation, number, n, chosen, joints),
             )
 
-    def _universal(self, annotation, number: int, rows, joints) -> dict[str, np.ndarray]:
+    def _universal(self, annotation, number: int, n: int, chosen, joints) -> dict[str, np.ndarray]:
         if not self.universal:
             return {}
-        return {"universal_joints": annotation["univ_annot3"][number][rows][:, joints]}
+        return {"universal_joints": annotation["univ_annot3"][number][:n][chosen][:, joints]}
 
     def _test(self, root: Path, source: Source) -> ExampleBlock:
         folder = _test_base(root) / source.key
         path = folder / "annot_data.mat"
         keys = ("annot2", "annot3", "univ_annot3", "valid_frame", "activity_annotation")
         values = read_mat(path, keys=keys)
-        joints2d = _coordinate_major(path, "annot2", values["annot2"], 2)
-        in_camera = _coordinate_major(path, "annot3", values["annot3"], 3)
-        universal = _coordinate_major(path, "univ_annot3", values["univ_annot3"], 3)
-        n = (len(in_camera),)
-        valid = as_array(path, "valid_frame", np.ravel(values["valid_frame"]), n) > 0
-        activity = as_array(path, "activity_annotation", np.ravel(values["activity_annotation"]), n)
-        if len(joints2d) != n[0] or len(universal) != n[0]:
-            raise FileError(
-                path, f"expected annot2 and univ_annot3 of {n[0]} frames, as annot3 has"
-            )
-        rows = np.flatnonzero(valid)
+        valid = as_array(path, "valid_frame", np.ravel(values["valid_frame"]), (None,)) > 0
+        activity = as_array(
+            path, "activity_annotation", np.ravel(values["activity_annotation"]), valid.shape
+        )
+        rows, frames = rows_of(valid), np.flatnonzero(valid)
+        joints2d, in_camera, universal = (
+            _coordinate_major(path, key, values[key], n_dims, len(valid), rows)
+            for key, n_dims in (("annot2", 2), ("annot3", 3), ("univ_annot3", 3))
+        )
         camera = _OUTDOORS if source.key in ("TS5", "TS6") else _STUDIO
-        camera, notes = self._checked_camera(camera, in_camera[rows], joints2d[rows])
+        camera, notes = self._checked_camera(camera, in_camera, joints2d)
         images = (folder / "imageSequence").relative_to(root).as_posix()
         return ExampleBlock(
             dataset=self.info.name,
             split=source.split,
             skeleton="mpi_inf_3dhp_17",
-            frames=rows,
+            frames=frames,
             sequence=source.key,
             subject=source.key,
-            images=[f"{images}/img_{row + 1:06d}.jpg" for row in rows.tolist()],
+            images=NumberedPaths(f"{images}/img_", frames + 1, width=6, suffix=".jpg"),
             cameras=camera,
-            joints3d=camera.to_world(in_camera[rows]),
-            joints2d=joints2d[rows],
+            joints3d=camera.to_world(in_camera),
+            joints2d=joints2d,
             extras={
-                "universal_joints": universal[rows],
-                "activity": [_activity(number) for number in activity[rows].astype(int).tolist()],
+                "universal_joints": universal,
+                "activity": _activities(activity[rows].astype(int)),
             },
             notes=notes,
         )
@@ -227,14 +231,16 @@ mpi_inf_3dhp_test_set/mpi_inf_3dhp_test_set/TS{1..6}/imageSequence/img_{000001..
         """Returns the published camera, or one with fitted intrinsics where it does not project."""
         if not len(in_camera) or self.test_cameras == "published":
             return camera, ()
-        off = reprojection_error_px(camera, in_camera, joints2d)
+        # Some hundred frames tell as much as thousands.
+        some = slice(None, None, -(-len(in_camera) // _MAX_CHECKED_FRAMES))
+        off = reprojection_error_px(camera, in_camera[some], joints2d[some])
         if self.test_cameras == "auto" and off <= _MAX_REPROJECTION_PX:
             return camera, ()
         fitted = fit_intrinsics(in_camera, joints2d)
         if fitted is None:
             return camera, (f"published camera, {off:.1f} px off annot2: no other could be fitted",)
         made = Camera(camera.R, camera.t, fitted, world_up=WORLD_UP, image_size=camera.image_size)
-        left = reprojection_error_px(made, in_camera, joints2d)
+        left = reprojection_error_px(made, in_camera[some], joints2d[some])
         return made, (
             f"intrinsics fitted to annot2 and annot3: {left:.1f} px off, the published camera is "
             f"{off:.1f} px off",
@@ -254,14 +260,19 @@ def _test_base(root: Path) -> Path:
     return root
 
 
-def _coordinate_major(path, key: str, value, n_dims: int) -> np.ndarray:
-    """Returns (N, 17, D) of MATLAB's D x 17 x 1 x N."""
+def _coordinate_major(path, key: str, value, n_dims: int, n: int, rows) -> np.ndarray:
+    """Returns rows of (n, 17, D) of MATLAB's D x 17 x 1 x n."""
     if not isinstance(value, np.ndarray) or value.shape[:2] != (n_dims, 17):
         found = value.shape if isinstance(value, np.ndarray) else type(value).__name__
         raise FileError(path, f"{key}: expected {n_dims} x 17 x 1 x N numbers, found {found}")
     frames = value.reshape((n_dims, 17, -1), order="F").transpose(2, 1, 0)
-    return as_array(path, key, frames, (None, 17, n_dims))
+    if len(frames) != n:
+        raise FileError(path, f"{key}: expected {n} frames as in valid_frame, found {len(frames)}")
+    return as_array(path, key, frames[rows], (None, 17, n_dims))
 
 
-def _activity(number: int) -> str:
-    return _ACTIVITIES[number - 1] if 0 < number <= len(_ACTIVITIES) else str(number)
+def _activities(numbers: np.ndarray) -> np.ndarray:
+    """Returns the names of activities (N,); unknown ones keep their number."""
+    known = dict(enumerate(_ACTIVITIES, 1))
+    found, rows = np.unique(numbers, return_inverse=True)
+    return np.array([known.get(n, str(n)) for n in found.tolist()], object)[rows]

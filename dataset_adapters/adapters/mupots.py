@@ -13,6 +13,7 @@ import numpy as np
 
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source
 from ..camera import Camera
+from ..columns import NumberedPaths
 from ..containers.errors import FileError
 from ..containers.mat import read_mat
 from ..examples import ExampleBlock
@@ -101,7 +102,7 @@ TS{1..20}/img_{000000..}.jpg
             frames=frames,
             sequence=source.key,
             person=[str(person) for person in persons.tolist()],
-            images=[f"{images}/img_{frame:06d}.jpg" for frame in frames.tolist()],
+            images=NumberedPaths(f"{images}/img_", frames, width=6, suffix=".jpg"),
             cameras=camera,
             joints3d=joints3d,
             joints2d=joints2d,

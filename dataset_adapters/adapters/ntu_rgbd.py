@@ -16,15 +16,13 @@ import numpy as np
 
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, option
 from ..camera import Camera, intrinsics
-from ..containers.errors import FileError
-from ..containers.file_bytes import read_bytes
-from ..containers.file_text import decode_text, quote
 from ..examples import ExampleBlock
+from ._folders import folders_in
+from ._skeleton_files import read_skeleton_file
 from ._values import check_choice
 
-N_JOINTS = 25
 IMAGE_SIZE = (1920, 1080)
-_BODY_FIELDS, _JOINT_FIELDS = 10, 12
+_N_SETUPS_60 = 17
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})\.skeleton")
 _MISSING = Path(__file__).parent / "data" / "ntu_missing_skeletons.json"
 #: Performers of the cross-subject training split; those up to 40 are the one of NTU-60.
@@ -33,6 +31,9 @@ _TRAIN_PERFORMERS = {
     52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94, 95,
     97, 98, 100, 103,
 }  # fmt: skip
+_PROTOCOLS = ("xsub", "xsub60", "xview", "xset", "oneshot")
+#: A colour pixel further away is no place in the image: the sensor's software could not map it.
+_MAX_PIXEL = 1e5
 _MIN_PAIRS = 100
 _MAX_FIT_ERROR_PX = 25.0
 
@@ -62,20 +63,24 @@ nturgb+d_rgb/S001C001P001R001A001_rgb.avi                (optional)""",
         Defect("frames without a body, more than two bodies, objects taken for bodies",
                "every body of every frame is an example; frames without one have none"),
         Defect("joints that were not tracked (state 0)", "NaN (option keep_untracked)"),
+        Defect("colour pixels that are no numbers, or infinite", "NaN; the 3D joint stays"),
         Defect(
             "colour cameras are not calibrated",
-            "a pinhole camera is fitted per file to the colour pixels that the file gives; the "
-            "residual is noted",
+            "a pinhole camera is fitted to the colour pixels that a file gives, for each file (as "
+            "published: for each setup and camera, to 150 bodies); the residual is noted",
         ),
         Defect("left and right may be exchanged against the released (mirrored?) videos",
-               "the paper's names are kept"),
+               "the paper's names are kept; check before mixing them with poses from images"),
     ),
-    has_images=True,
     facts=(
         "Estimates of a Kinect v2: for action recognition, no ground truth for poses.",
-        "Splits: cross-subject; option protocol=xview or xset for cross-view (NTU-60) and "
-        "cross-setup (NTU-120).",
-        "The action's number is in the extras (label = number - 1).",
+        "Splits by option protocol: xsub (cross-subject, of whatever is there), xsub60 (of NTU-60 "
+        "alone), xview (NTU-60: camera 1 tests), xset (NTU-120: odd setups test), oneshot "
+        "(NTU-120: every sixth action from A1 on tests, the other 100 are auxiliary).",
+        "One-shot exemplars are S001C003P008R001 up to A60 and S018C003P008R001 above.",
+        "The action's number is in the extras (label = number - 1); two people act in A50 to A60 "
+        "and A106 to A120.",
+        "Joint positions are mm in the sensor's frame, turned to x right, y down, z forward.",
     ),
 )  # fmt: skip
 
@@ -86,11 +91,11 @@ class NtuRgbd(Adapter):
 
     info = INFO
 
-    protocol: str = option("xsub", "which split: xsub, xview (camera 1 tests), xset (odd setups)")
+    protocol: str = option("xsub", f"which split: {', '.join(_PROTOCOLS)}")
     keep_untracked: bool = option(False, "keep joints that the sensor did not track")
 
     def __post_init__(self):
-        check_choice(self, "protocol", ("xsub", "xview", "xset"))
+        check_choice(self, "protocol", _PROTOCOLS)
 
     def sources(self, root: Path, split: str) -> list[Source]:
         """Returns one source per sample."""
@@ -98,16 +103,21 @@ class NtuRgbd(Adapter):
         found = {}
         for path in root.rglob("S*.skeleton"):
             match = _NAME.fullmatch(path.name)
-            if match and path.stem not in missing:
-                setup, camera, performer = (int(n) for n in match.group(1, 2, 3))
-                if self._is_train(setup, camera, performer) == (split == "train"):
-                    found[path.stem] = path.relative_to(root).as_posix()
+            if match and path.stem not in missing and self._split(match) == split:
+                found[path.stem] = path.relative_to(root).as_posix()
         return [Source(split, found[name]) for name in sorted(found)]
 
-    def _is_train(self, setup: int, camera: int, performer: int) -> bool:
-        if self.protocol == "xview":
-            return camera != 1
-        return setup % 2 == 0 if self.protocol == "xset" else performer in _TRAIN_PERFORMERS
+    def _split(self, name: re.Match) -> str:
+        """Returns the split of a sample; "" where the protocol does not use it."""
+        setup, camera, performer, _, action = map(int, name.groups())
+        if self.protocol in ("xsub60", "xview") and setup > _N_SETUPS_60:
+            return ""
+        is_train = {
+            "xview": camera != 1,
+            "xset": setup % 2 == 0,
+            "oneshot": action % 6 != 1,
+        }.get(self.protocol, performer in _TRAIN_PERFORMERS)
+        return "train" if is_train else "test"
 
     def read(self, root: Path, source: Source) -> Iterator[ExampleBlock]:
         """Yields one block with all bodies of a sample."""
@@ -116,14 +126,16 @@ class NtuRgbd(Adapter):
         if not len(frames):
             return
         _, camera, performer, _, action = _NAME.fullmatch(path.name).groups()
+        states = joints[..., 11]
         points = joints[..., :3] * (1000.0, -1000.0, 1000.0)
-        pixels = joints[..., 5:7].copy()
         if not self.keep_untracked:
-            points[joints[..., 11] == 0] = np.nan
+            points[states == 0] = np.nan
         points[np.isnan(points).any(axis=-1)] = np.nan
-        pixels[np.isnan(pixels).any(axis=-1) | np.isnan(points[..., 0])] = np.nan
+        pixels = joints[..., 5:7].copy()
+        is_seen = (np.abs(pixels) <= _MAX_PIXEL).all(axis=-1) & ~np.isnan(points[..., 0])
+        pixels[~is_seen] = np.nan
         fitted, note = _fitted_camera(points, pixels)
-        video = self._video(root, path.stem)
+        video = _video(root, path.stem)
         yield ExampleBlock(
             dataset="ntu_rgbd",
             split=source.split,
@@ -141,65 +153,18 @@ class NtuRgbd(Adapter):
             joints2d=pixels,
             extras={
                 "action": np.full(len(frames), int(action)),
-                "tracking": np.nan_to_num(joints[..., 11]).astype(np.int8),
+                "tracking": states.astype(np.int8),
             },
             notes=(note,),
         )
 
-    def _video(self, root: Path, stem: str) -> str | None:
-        for folder in ("nturgb+d_rgb", "nturgb+d_rgb_s017"):
-            if (root / folder / f"{stem}_rgb.avi").is_file():
-                return f"{folder}/{stem}_rgb.avi"
-        return None
 
-
-def read_skeleton_file(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """Reads a `.skeleton` file.
-
-    Returns:
-      frames (N,) of each body, from 0; body ids (N); fields (N, 25, 12) as they stand in the file.
-
-    Raises:
-      FileError: the file ends early, counts wrongly or holds something else than numbers.
-    """
-    words = read_bytes(path).split()
-    if not words:
-        raise FileError(path, "expected the number of frames, found an empty file")
-    n_frames, at = _count(path, words, 0), 1
-    frames, bodies, starts = [], [], []
-    size = _BODY_FIELDS + 1 + N_JOINTS * _JOINT_FIELDS
-    for frame in range(n_frames):
-        n_bodies, at = _count(path, words, at), at + 1
-        for _ in range(n_bodies):
-            if at + size > len(words):
-                raise FileError(
-                    path,
-                    f"expected {n_frames} frames, found the end of the file in frame {frame}; it "
-                    "is cut off",
-                )
-            n_joints = _count(path, words, at + _BODY_FIELDS)
-            if n_joints != N_JOINTS:
-                raise FileError(path, f"frame {frame}: expected 25 joints, found {n_joints}")
-            frames.append(frame)
-            bodies.append(decode_text(words[at]))
-            starts.append(at + _BODY_FIELDS + 1)
-            at += size
-    try:
-        fields = [list(map(float, words[start : start + size - 11])) for start in starts]
-    except ValueError as error:
-        raise FileError(path, f"expected numbers ({error})") from None
-    joints = np.array(fields, float).reshape(-1, N_JOINTS, _JOINT_FIELDS)
-    if np.isinf(joints).any() or (np.abs(np.nan_to_num(joints[..., :3])) > 1e4).any():
-        raise FileError(path, "expected joint positions in metres, found numbers beyond 10 km")
-    return np.array(frames, int), bodies, joints
-
-
-def _count(path: Path, words: list[bytes], at: int) -> int:
-    word = words[at] if at < len(words) else b""
-    if not (word.isdigit() and len(word) < 9):
-        found = quote(decode_text(word)) if word else "the end of the file"
-        raise FileError(path, f"word {at + 1}: expected a count, found {found}")
-    return int(word)
+def _video(root: Path, stem: str) -> str | None:
+    for folder in folders_in(root):
+        name = f"{folder}/{stem}_rgb.avi"
+        if folder.startswith("nturgb") and (root / name).is_file():
+            return name
+    return None
 
 
 def _fitted_camera(points: np.ndarray, pixels: np.ndarray) -> tuple[Camera | None, str]:

@@ -15,11 +15,12 @@ import numpy as np
 
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
 from ..camera import Camera
+from ..columns import CheckedJoints, NumberedPaths
 from ..containers.errors import FileError
 from ..examples import ExampleBlock
+from ..images import video_header
 from ._inside import SeenJoints
-from ._values import as_array, camera_of, member, read_json
-from ._video_length import length_and_rate
+from ._values import as_array, camera_of, member, read_json, rows_of
 
 _BODY_FOLDERS = ("hdPose3d_stage1_coco19", "hdPose3d_stage1_coco19/hd")
 _BODY_FILE = re.compile(r"body3DScene_(\d{1,12})\.json")
@@ -100,13 +101,13 @@ class Panoptic(Adapter):
         folder = root / source.key
         cameras = _read_cameras(folder / f"calibration_{source.key}.json")
         frames, people, joints, notes = self._bodies(folder)
-        seen = SeenJoints(joints)
+        seen, joints = SeenJoints(joints), CheckedJoints(joints)
         for name, camera in cameras.items():
             shown = self._frames_with_images(folder, name, frames)
             if shown is None:
                 continue
             images, is_video, has_image = shown
-            rows = np.flatnonzero(has_image & (seen.count(camera) >= self.min_joints_inside))
+            rows = rows_of(has_image & (seen.count(camera) >= self.min_joints_inside))
             base = images.relative_to(root).as_posix()
             yield ExampleBlock(
                 dataset=self.info.name,
@@ -116,9 +117,9 @@ class Panoptic(Adapter):
                 sequence=source.key,
                 camera_name=name,
                 person=people[rows],
-                images=base if is_video else [
-                    f"{base}/{name}_{frame:08d}.jpg" for frame in frames[rows].tolist()
-                ],
+                images=base if is_video else NumberedPaths(
+                    f"{base}/{name}_", frames[rows], width=8, suffix=".jpg"
+                ),
                 video_frames=frames[rows] if is_video else None,
                 cameras=camera,
                 joints3d=joints[rows],
@@ -132,7 +133,7 @@ class Panoptic(Adapter):
             return None
         video = folder / "hdVideos" / f"hd_{name}.mp4"
         if video.is_file():
-            return video, True, frames < length_and_rate(video)[0]
+            return video, True, frames < video_header(video).n_frames
         images = folder / "hdImgs" / name
         if images.is_dir():
             present = {path.name for path in images.glob("*.jpg")}
@@ -170,8 +171,9 @@ def _body_files(folder: Path) -> list[tuple[int, str]]:
     """Returns frame numbers and paths; text, as there are many thousands of them."""
     for name in _BODY_FOLDERS:
         names = os.listdir(folder / name) if (folder / name).is_dir() else []
+        place = f"{folder}/{name}"
         found = [
-            (int(match[1]), f"{folder / name}/{file}")
+            (int(match[1]), f"{place}/{file}")
             for file, match in zip(names, map(_BODY_FILE.fullmatch, names), strict=True)
             if match
         ]

@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, option
 from ..containers.errors import FileError
 from ..examples import ExampleBlock
-from ..images import image_size
 from ._coco_json import CocoDocument, coco_document, split_keypoints
-from ._values import as_array, member, read_json
+from ._image_headers import stated_size
+from ._posetrack_2017 import block_of_2017, frame_number
+from ._values import read_json
 
 _PARTS = {"train": "train", "valid": "val"}
 _FOLDERS = ("posetrack_data/annotations/{}", "posetrack_data/{}", "annotations/{}")
-_N_2017 = 15
+N_JOINTS = 17
 
 INFO = DatasetInfo(
     name="posetrack",
@@ -36,25 +36,42 @@ INFO = DatasetInfo(
     tree="""\
 images/{train,val,test}/012834_mpii_train/000000.jpg      6 digits, from 0
 posetrack_data/annotations/{train,val}/012834_mpii_train.json
-(PoseTrack21: posetrack_data/{train,val}/<sequence>.json)""",
+(PoseTrack21: posetrack_data/{train,val}/<sequence>.json; also found: annotations/{train,val}/)""",
     items=(
-        Item("posetrack_data/**/*.json", "joints", "posetrack18_v0.45_public_labels or later"),
+        Item("**/*_*_*.json", "joints", "posetrack18_v0.45_public_labels or later"),
         Item("images/*/*/*.jpg", "video frames", "posetrack18_images.tar"),
     ),
     defects=(
         Defect("ears are never annotated (zeros)", "NaN"),
-        Defect("a joint that is not annotated is (0, 0, 0)", "NaN"),
-        Defect("people without a box", "left out"),
+        Defect(
+            "a joint that is not annotated is (0, 0, 0); some have a place and flag 0",
+            "NaN: only joints with a flag count",
+        ),
+        Defect(
+            "people without a box",
+            "left out, as published; with require_box=false they get the box that the others "
+            "have: their joints' extent times 1.3",
+        ),
+        Defect("people without a single joint", "left out"),
         Defect("only some frames of a clip are annotated", "the others have no examples"),
         Defect("test sequences come without joints", "not read"),
+        Defect(
+            "files of 2017 have 15 joints in another layout, and no boxes",
+            "told by their content; their skeleton is posetrack_15",
+        ),
     ),
     box_expansion=1.3,
     facts=(
         "The joint called head_bottom is the upper neck.",
         "Image sizes are not in the released files: they are read from one frame per sequence.",
-        "PosePile thins a track by 2D motion (half the head box's diagonal); here every annotated "
-        "frame is kept.",
+        "The published preparation thins by motion in the image: it keeps a frame of a track when "
+        "a joint has appeared, or when the joints have moved by half the diagonal of the head's "
+        "box. (It takes one norm over all joints together, which its author calls a mistake.) "
+        "`prepare` thins by motion in space only, so that it keeps every annotated frame here.",
+        "Extras: head_box, the head's rectangle; the metrics divide distances by 0.6 of its "
+        "diagonal.",
         "Validation sequences end in _mpii_test as well: the folder tells the split.",
+        "Polygons to be ignored by the metrics (ignore_regions) are not read.",
     ),
 )
 
@@ -84,7 +101,7 @@ class PoseTrack(Adapter):
         path = root / source.key
         document = read_json(path)
         if isinstance(document, dict) and "annolist" in document:
-            block = _block_of_2017(root, path, document, source.split)
+            block = block_of_2017(root, path, document, source.split)
         else:
             block = self._block(root, coco_document(str(path), document), source.split)
         if block is not None:
@@ -96,82 +113,53 @@ class PoseTrack(Adapter):
             for person in document.annotations
             if person.get("keypoints") and (person.get("bbox") or not self.require_box)
         ]
-        if not people:
+        joints, flags = split_keypoints(document.numbers("keypoints", people, 3 * N_JOINTS))
+        rows = np.flatnonzero((flags > 0).any(axis=1))
+        if not len(rows):
             return None
-        joints, visibility = split_keypoints(document.numbers("keypoints", people, 51))
-        rows = np.flatnonzero((visibility > 0).any(axis=1))
         people, joints = [people[row] for row in rows], joints[rows]
-        if not people:
-            return None
-        images = [document.image_of(person) for person in people]
-        files = [str(name) for name in document.column("file_name", images)]
-        has_boxes = all(person.get("bbox") for person in people)
+        images = document.images_of(people)
+        files = document.texts("file_name", images)
+        own_boxes = _given_boxes(document, people, "bbox")
         return ExampleBlock(
             dataset="posetrack",
             split=split,
             skeleton="posetrack_17",
             sequence=Path(document.path).stem,
-            frames=np.array([_frame_number(document.path, file) for file in files]),
-            subject=[str(person.get("person_id", "")) for person in people],
-            person=[str(track) for track in document.column("track_id", people)],
+            frames=np.array([frame_number(document.path, file) for file in files]),
+            subject=_identities(document, people),
+            person=document.texts("track_id", people),
             images=files,
-            image_sizes=_size(root, images[0], files[0]),
-            boxes=document.numbers("bbox", people, 4) if has_boxes else None,
+            image_sizes=_size(root, document, images[0], files[0]),
+            boxes=np.where(np.isnan(own_boxes), _boxes_around(joints), own_boxes),
             joints2d=joints,
+            extras={"head_box": _given_boxes(document, people, "bbox_head")},
         )
 
 
-def _frame_number(path: str, file: str) -> int:
-    stem = file.rpartition("/")[2].partition(".")[0]
-    if not (stem.isascii() and stem.isdigit()):
-        raise FileError(path, f"file_name: expected digits as in 000012.jpg, found {file[:80]!r}")
-    return int(stem)
+def _given_boxes(document: CocoDocument, people: list[dict], key: str) -> np.ndarray:
+    """Returns boxes (N, 4), NaN for people without one."""
+    boxes = np.full((len(people), 4), np.nan)
+    rows = [row for row, person in enumerate(people) if person.get(key)]
+    boxes[rows] = document.boxes([people[row] for row in rows], key)
+    return boxes
 
 
-def _size(root: Path, image: dict, file: str) -> tuple[int, int]:
+def _boxes_around(joints: np.ndarray) -> np.ndarray:
+    """Returns boxes (N, 4) as the dataset makes them: the joints' extent, enlarged."""
+    low, high = np.nanmin(joints, axis=1), np.nanmax(joints, axis=1)
+    size = INFO.box_expansion * (high - low)
+    return np.concatenate([(low + high - size) / 2, size], axis=1)
+
+
+def _identities(document: CocoDocument, people: list[dict]) -> str | list[str]:
+    """Returns who they are, across sequences: PoseTrack21 tells, the others do not."""
+    has_identity = any("person_id" in person for person in people)
+    return document.texts("person_id", people) if has_identity else ""
+
+
+def _size(root: Path, document: CocoDocument, image: dict, file: str) -> tuple[int, int] | None:
     """Returns the image size of a sequence: as stated, else of the frame itself."""
     if "width" in image and "height" in image:
-        return int(image["width"]), int(image["height"])
-    return image_size(root / file)
-
-
-def _block_of_2017(root: Path, path: Path, document: dict, split: str) -> ExampleBlock | None:
-    """Returns the people of a file of 2017: `annolist` with points by number, 15 joints."""
-    files, tracks, joints = [], [], []
-    for entry in member(path, document, "annolist"):
-        name = str(_single(member(path, entry, "image")).get("name", ""))
-        for person in entry.get("annorect") or []:
-            points = _points_2017(path, person)
-            if points is not None:
-                files.append(name)
-                tracks.append(str(_single(person.get("track_id", ""))))
-                joints.append(points)
-    if not files:
-        return None
-    return ExampleBlock(
-        dataset="posetrack",
-        split=split,
-        skeleton="posetrack_15",
-        sequence=path.stem,
-        frames=np.array([_frame_number(path, file) for file in files]),
-        person=tracks,
-        images=files,
-        image_sizes=image_size(root / files[0]),
-        joints2d=np.array(joints),
-    )
-
-
-def _points_2017(path: Path, person: dict) -> np.ndarray | None:
-    points = _single(person.get("annopoints") or [{}]).get("point") or []
-    joints = np.full((_N_2017, 2), np.nan)
-    for point in points:
-        joint, x, y = (_single(member(path, point, key)) for key in ("id", "x", "y"))
-        if not (isinstance(joint, int) and 0 <= joint < _N_2017):
-            raise FileError(path, f"annopoints.point.id: expected 0 to 14, found {joint!r}")
-        joints[joint] = as_array(path, "annopoints.point", (x, y), (2,))
-    return joints if points else None
-
-
-def _single(value: Any) -> Any:
-    """Returns the only element of a list: the converter of 2017 wraps every number in one."""
-    return value[0] if isinstance(value, list) and value else value
+        return document.sizes([image])[0]
+    return stated_size(root / file)

@@ -5,6 +5,7 @@ Huang et al., Capturing and Inferring Dense Full-Body Human-Scene Contact, CVPR 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,13 +17,15 @@ from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, opti
 from ..body_models.rotations import matrix_from_axis_angle
 from ..body_models.smpl_family import SMPLX
 from ..camera import Camera
+from ..columns import CheckedJoints
 from ..containers.errors import FileError
 from ..examples import ExampleBlock
 from ..images import image_size
+from ._folders import folders_in, names_in
 from ._opencv_xml import read_xml_matrices, xml_matrix
-from ._parameter_pickles import read_parameter_pickles
+from ._parameter_pickles import ParameterPickles
 from ._smpl_bodies import OPTION_HELP, posed_joints
-from ._values import RecentFiles, camera_of
+from ._values import RecentFiles, camera_of, rows_of, without_partly_missing
 
 _FOLDERS = {"train": "train", "valid": "val", "test": "test"}
 _IMAGE = re.compile(r"(\d{1,8})_(\d{1,3})\.(bmp|png|jpe?g)", re.IGNORECASE)
@@ -32,8 +35,8 @@ _SIZE = (4112, 3008)
 #: Cameras that stand on their side.
 _PORTRAIT = {("Pavallion", 3), ("Pavallion", 5)}
 _N_BODY = 22
-#: Sizes of the parameters that joints need; fingers are coefficients of the model's own basis.
-_PARAMETERS = {"transl": 3, "global_orient": 3, "body_pose": 63, "betas": 10}
+#: The parameters that joints need; fingers are coefficients of the model's own basis.
+_bodies = ParameterPickles({"transl": 3, "global_orient": 3, "body_pose": 63, "betas": 10})
 
 INFO = DatasetInfo(
     name="rich",
@@ -116,45 +119,54 @@ class Rich(Adapter):
             raise FileError(
                 _calibration(root, scene, 0), "expected cameras, found none; get scan_calibration"
             )
-        for folder in sorted((images / source.key).glob("cam_*")):
-            match = _CAMERA.fullmatch(folder.name)
+        frames, people = (np.array(column) for column in zip(*keys, strict=True))
+        for name in folders_in(images / source.key):
+            match = _CAMERA.fullmatch(name)
             calibration = _calibration(root, scene, int(match[1])) if match else None
             if calibration is None or not calibration.is_file():
                 continue
+            folder = images / source.key / name
             files = _images(folder)
-            rows = np.array([i for i, (frame, _) in enumerate(keys) if frame in files], int)
-            if not len(rows):
+            is_shown = np.array([frame in files for frame in frames.tolist()], bool)
+            if not is_shown.any():
                 continue
-            camera, more = _camera(calibration, scene, int(match[1]), next(iter(files.values())))
-            rows = rows[self._is_seen(camera, joints[rows])]
+            first = folder / files[min(files)]
+            camera, more = _camera(calibration, scene, int(match[1]), first)
+            is_shown &= self._is_seen(camera, joints.values[:, :_N_BODY])
+            rows = rows_of(is_shown)
             place = folder.relative_to(root).as_posix()
+            shown = people[rows].tolist()
             yield ExampleBlock(
                 dataset=self.info.name,
                 split=source.split,
                 skeleton="rich_smplx",
-                frames=np.array([keys[row][0] for row in rows.tolist()], int),
+                frames=frames[rows],
                 sequence=source.key,
-                subject=[keys[row][1] for row in rows.tolist()],
-                camera_name=folder.name,
-                person=[keys[row][1] for row in rows.tolist()],
-                images=[f"{place}/{files[keys[row][0]].name}" for row in rows.tolist()],
+                subject=shown,
+                camera_name=name,
+                person=shown,
+                images=[f"{place}/{files[frame]}" for frame in frames[rows].tolist()],
                 cameras=camera,
                 joints3d=joints[rows],
                 notes=notes + more,
             )
 
-    def _bodies(self, folder: Path):
+    def _bodies(
+        self, folder: Path
+    ) -> tuple[list[tuple[int, str]], CheckedJoints | None, tuple[str, ...]]:
         """Returns (frame, person) of the N bodies, joints (N, 127, 3) mm, and notes."""
+        place = os.fspath(folder)
         found = [
-            (int(path.parent.name), path.stem, path)
-            for path in folder.glob("*/*.pkl")
-            if path.parent.name.isdecimal() and path.stem.isdecimal() and len(path.stem) < 9
-        ]
+            (int(frame), name[:-4], f"{place}/{frame}/{name}")
+            for frame in folders_in(place) if frame.isascii() and frame.isdecimal()
+            for name in names_in(f"{place}/{frame}")
+            if name[-4:] == ".pkl" and name[:-4].isdecimal() and name.isascii() and len(name) < 13
+        ]  # fmt: skip
+        if not found:
+            return [], None, ()
         found.sort()
         joints = np.full((len(found), 127, 3), np.nan)
-        if not found:
-            return [], joints, ()
-        parameters = read_parameter_pickles([path for _, _, path in found], _PARAMETERS)
+        parameters = _bodies.read([path for _, _, path in found])
         pose = np.concatenate([parameters["global_orient"], parameters["body_pose"]], axis=1)
         rotations = np.full((len(found), SMPLX.n_joints, 3, 3), np.nan)
         rotations[:, :_N_BODY] = matrix_from_axis_angle(pose.reshape(-1, _N_BODY, 3))
@@ -170,13 +182,14 @@ class Rich(Adapter):
                     betas=parameters["betas"][chosen],
                     translation=parameters["transl"][chosen],
                 )
+        joints = CheckedJoints(without_partly_missing(joints))
         return [(frame, person) for frame, person, _ in found], joints, notes
 
     def _is_seen(self, camera: Camera, joints: np.ndarray) -> np.ndarray:
         """Tells for each of (N, J, 3) whether its box within the image is large enough."""
-        shown = camera.project(joints[:, :_N_BODY])
         if not self.min_box_side:
             return np.ones(len(joints), bool)
+        shown = camera.project(joints)
         is_behind = np.isnan(shown).all(axis=(1, 2))
         shown = np.where(is_behind[:, None, None], -1e9, shown)
         low, high = np.nanmin(shown, axis=1), np.nanmax(shown, axis=1)
@@ -199,11 +212,9 @@ def _calibration(root: Path, scene: str, number: int) -> Path:
     return base / "scan_calibration" / scene / "calibration" / f"{number:03d}.xml"
 
 
-def _images(folder: Path) -> dict[int, Path]:
-    """Returns frame -> image, ascending; of several copies the one whose name comes last."""
-    names = sorted(path.name for path in folder.iterdir())
-    found = {int(m[1]): folder / m[0] for name in names if (m := _IMAGE.fullmatch(name))}
-    return dict(sorted(found.items()))
+def _images(folder: Path) -> dict[int, str]:
+    """Returns frame -> image; of several copies the one whose name comes last."""
+    return {int(m[1]): m[0] for name in names_in(folder) if (m := _IMAGE.fullmatch(name))}
 
 
 _recent_matrices = RecentFiles(read_xml_matrices, keep=16)

@@ -17,6 +17,8 @@ from ..containers.errors import FileError
 from ..containers.file_text import quote
 from ..examples import ExampleBlock
 from ..images import image_size
+from ._folders import recent_names
+from ._label_masks import MaskImages
 from ._tdhp import nearest_rotation
 from ._values import (
     RecentFiles,
@@ -72,7 +74,6 @@ testset/images/00000.jpg ...""",
     facts=(
         "50310 training and 1290 test images. Joints are in camera coordinates, in LSP's order.",
         "Boxes are those of the files. World up is taken to be the camera's own -y.",
-        "Extra mask_image: the silhouette's file, foreground above 127.",
     ),
 )
 
@@ -129,7 +130,6 @@ class ThreeDoh50k(Adapter):
         world = np.empty_like(in_camera)
         for k, camera in enumerate(cameras):
             world[indices == k] = camera.to_world(in_camera[indices == k])
-        masks = [f"{folder}/{name}" if name else "" for name in all_rows.masks[chosen]]
         joints2d = all_rows.joints2d[chosen]
         yield ExampleBlock(
             dataset=self.info.name,
@@ -139,9 +139,9 @@ class ThreeDoh50k(Adapter):
             images=images,
             cameras=[cameras[k] for k in indices.tolist()],
             boxes=all_rows.boxes[chosen],
+            masks=_masks(root, folder, all_rows.masks[chosen]),
             joints3d=world,
             joints2d=joints2d,
-            extras={"mask_image": masks} if source.split == "train" else {},
             notes=_reprojection_note(in_camera, joints2d, all_rows.intrinsics[chosen]),
         )
 
@@ -194,6 +194,21 @@ def _image_name(path: str, key: str, entry: dict, field: str) -> str:
             path, f"{field}: expected a path such as images/00000.jpg, found {quote(name)}"
         )
     return name
+
+
+def _masks(root: Path, folder: str, names: list[str]) -> MaskImages | None:
+    """Returns the silhouettes that are there; None where none is."""
+    paths = [f"{folder}/{name}" if name else "" for name in names]
+    places = [path.rpartition("/")[::2] for path in paths]
+    present = {
+        place: recent_names(root / place) if (root / place).is_dir() else ()
+        for place in {place for place, name in places if name}
+    }
+    found = [
+        path if name and name in present[place] else ""
+        for path, (place, name) in zip(paths, places, strict=True)
+    ]
+    return MaskImages(root, found) if any(found) else None
 
 
 def _cameras(

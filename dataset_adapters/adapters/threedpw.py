@@ -5,7 +5,7 @@ von Marcard et al., Recovering Accurate 3D Human Pose in the Wild, ECCV 2018.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, option
 from ..body_models.rotations import rotation_defect
 from ..camera import Camera
+from ..columns import LazyColumn, NumberedPaths
 from ..containers.errors import FileError
 from ..containers.safe_pickle import load_pickle
 from ..examples import ExampleBlock
@@ -124,7 +125,7 @@ class ThreeDpw(Adapter):
             sequence=name,
             subject=[f"{name}/{person}" for person in people.tolist()],
             person=[str(person) for person in people.tolist()],
-            images=[f"{folder}/image_{frame:05d}.jpg" for frame in frames.tolist()],
+            images=NumberedPaths(f"{folder}/image_", frames, width=5, suffix=".jpg"),
             cameras=cameras,
             joints3d=joints[people, frames],
             extras={
@@ -184,8 +185,8 @@ def _genders(values: Any, n_people: int) -> list[str]:
     return [str(gender) for gender in genders]
 
 
-class _CameraPath(Sequence):
-    """The cameras of N rows, made when they are asked for: one phone on its way.
+class _CameraPath(LazyColumn):
+    """The cameras of N rows: one phone on its way.
 
     Args:
       poses: (N, 4, 4) from world to camera, metres.
@@ -193,13 +194,12 @@ class _CameraPath(Sequence):
     """
 
     def __init__(self, poses: np.ndarray, lens: dict[str, Any]):
+        super().__init__(len(poses))
         self._poses = poses
         self._lens = lens
 
-    def __len__(self) -> int:
-        return len(self._poses)
-
-    def __getitem__(self, row: int) -> Camera:
+    def value(self, row: int) -> Camera:
+        """Returns the camera of a row."""
         R, t = self._poses[row, :3, :3], 1000 * self._poses[row, :3, 3]
         return Camera(R=R, t=t, world_up=_UP_OF_CAMERA @ R, **self._lens)
 

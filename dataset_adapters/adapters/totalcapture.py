@@ -14,12 +14,13 @@ import numpy as np
 
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
 from ..camera import Camera, intrinsics
+from ..columns import CheckedJoints
 from ..containers.errors import FileError
 from ..containers.file_bytes import read_bytes
 from ..containers.file_text import decode_text, list_names
 from ..examples import ExampleBlock
 from ..images import video_size
-from ._inside import joints_inside
+from ._inside import SeenJoints
 from ._number_text import number_table, numbers_of
 from ._values import (
     RecentFiles,
@@ -27,6 +28,7 @@ from ._values import (
     check_choice,
     natural_key,
     shown_count,
+    without_partly_missing,
 )
 
 MM_PER_INCH = 25.4
@@ -121,7 +123,7 @@ class TotalCapture(Adapter):
         """Yields one block with all poses of a sequence in one camera."""
         video = PurePosixPath(source.key)
         subject, sequence, camera_number = _VIDEO.fullmatch(video.name).groups()
-        joints = _recent_poses(_pose_file(root, video, subject, sequence))
+        joints, seen = _recent_poses(_pose_file(root, video, subject, sequence))
         cameras = _recent_calibration(_calibration_file(root, video))
         videos = [root / video]
         matte = root / "mattes" / PurePosixPath(*video.parts[1:])
@@ -129,8 +131,7 @@ class TotalCapture(Adapter):
             videos.append(matte)
         n = shown_count(len(joints), *(video_size(path)[2] for path in videos))
         camera = cameras[int(camera_number) - 1]
-        inside = joints_inside(camera.project(joints[:n]), camera.image_size)
-        frames = np.flatnonzero(inside >= self.min_joints_inside)
+        frames = np.flatnonzero(seen.count(camera)[:n] >= self.min_joints_inside)
         yield ExampleBlock(
             dataset="totalcapture",
             split=source.split,
@@ -142,7 +143,7 @@ class TotalCapture(Adapter):
             images=source.key,
             video_frames=frames,
             cameras=camera,
-            joints3d=joints[frames],
+            joints3d=joints[:n] if len(frames) == n else joints[frames],
         )
 
 
@@ -164,8 +165,8 @@ def _calibration_file(root: Path, video: PurePosixPath) -> Path:
     raise FileError(root / "calibration.cal", "expected the calibration, found none; download it")
 
 
-def _read_poses(path: str) -> np.ndarray:
-    """Returns (T, 21, 3) mm."""
+def _read_poses(path: str) -> tuple[CheckedJoints, SeenJoints]:
+    """Returns (T, 21, 3) mm, in two forms."""
     header, _, body = read_bytes(path).partition(b"\n")
     names = [name for name in decode_text(header.replace(b"\t", b"|")).split("|") if name.strip()]
     names = [name.strip() for name in names]
@@ -177,7 +178,8 @@ def _read_poses(path: str) -> np.ndarray:
         )
     rows = number_table(path, body, 3 * len(JOINTS), first_line=2)
     order = [names.index(name) for name in JOINTS]
-    return MM_PER_INCH * rows.reshape(-1, len(JOINTS), 3)[:, order]
+    joints = MM_PER_INCH * np.take(rows.reshape(-1, len(JOINTS), 3), order, axis=1)
+    return CheckedJoints(without_partly_missing(joints)), SeenJoints(joints)
 
 
 def _read_calibration(path: str) -> list[Camera]:

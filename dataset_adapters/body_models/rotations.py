@@ -20,13 +20,22 @@ def matrix_from_axis_angle(axis_angle: np.ndarray) -> np.ndarray:
       `(..., 3, 3)`, of the same floating dtype.
     """
     axis_angle = _floating(axis_angle)
-    angle = np.linalg.norm(axis_angle, axis=-1)[..., None, None]
+    x, y, z = (axis_angle[..., i] for i in range(3))
+    angle = np.sqrt(x * x + y * y + z * z)
     # sin(a) / a and (1 - cos(a)) / a^2 without a division by zero: numpy's sinc(x) has a pi inside.
     sine_ratio = np.sinc(angle / np.pi)
     cosine_ratio = 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
-    cross = _cross_product_matrix(axis_angle)
-    identity = np.eye(3, dtype=axis_angle.dtype)
-    return identity + sine_ratio * cross + cosine_ratio * (cross @ cross)
+    # Coordinate by coordinate: products of many 3 x 3 matrices are slow.
+    cx, cy, cz = cosine_ratio * x, cosine_ratio * y, cosine_ratio * z
+    sx, sy, sz = sine_ratio * x, sine_ratio * y, sine_ratio * z
+    matrices = np.empty((*axis_angle.shape, 3), axis_angle.dtype)
+    matrices[..., 0, 0] = 1 - (cy * y + cz * z)
+    matrices[..., 1, 1] = 1 - (cx * x + cz * z)
+    matrices[..., 2, 2] = 1 - (cx * x + cy * y)
+    matrices[..., 0, 1], matrices[..., 1, 0] = cx * y - sz, cx * y + sz
+    matrices[..., 2, 0], matrices[..., 0, 2] = cx * z - sy, cx * z + sy
+    matrices[..., 1, 2], matrices[..., 2, 1] = cy * z - sx, cy * z + sx
+    return matrices
 
 
 def axis_angle_from_matrix(matrices: np.ndarray) -> np.ndarray:
@@ -153,13 +162,6 @@ def _quaternion_order(order: str) -> tuple[int, ...]:
     if order not in _QUATERNION_ORDERS:
         raise ValueError(f"order must be 'wxyz' or 'xyzw'. Received {order!r}")
     return _QUATERNION_ORDERS[order]
-
-
-def _cross_product_matrix(vectors: np.ndarray) -> np.ndarray:
-    x, y, z = np.moveaxis(vectors, -1, 0)
-    zero = np.zeros_like(x)
-    rows = [[zero, -z, y], [z, zero, -x], [-y, x, zero]]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
 def _normalized(vectors: np.ndarray) -> np.ndarray:

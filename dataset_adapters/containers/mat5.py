@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from .errors import FileError
 from .file_text import list_names, quote
-from .mat5_matrix import MATRIX, MatrixReader, UnsupportedError
+from .mat5_matrix import MatrixReader, UnsupportedError
+from .mat5_types import MATRIX
 
 _HEADER_BYTES = 128
 _COMPRESSED = 15
@@ -109,11 +112,13 @@ def _list_variables(path, file: BinaryIO, size: int, order: str) -> Iterator[_Va
         at += 8 + n_bytes
 
 
-def _read_element(path, file: BinaryIO, variable: _Variable, where: str, order: str) -> bytes:
+def _read_element(
+    path, file: BinaryIO, variable: _Variable, where: str, order: str
+) -> bytes | memoryview:
     """Returns the whole element of a variable, its tag included, unpacked."""
     file.seek(variable.offset)
-    stored = file.read(8 + variable.n_bytes)
-    if len(stored) < 8 + variable.n_bytes:
+    stored = memoryview(np.empty(8 + variable.n_bytes, np.uint8))
+    if file.readinto(stored) < len(stored):
         raise FileError(path, "became shorter while it was read; try again")
     if not variable.is_packed:
         return stored
@@ -129,7 +134,7 @@ def _read_element(path, file: BinaryIO, variable: _Variable, where: str, order: 
     return _unpack(path, where, stored[8:], 8 + n_bytes + 1)
 
 
-def _unpack(path, where: str, packed: bytes, most: int) -> bytes:
+def _unpack(path, where: str, packed: bytes | memoryview, most: int) -> bytes:
     """Returns the first bytes of packed data, at most so many."""
     try:
         return zlib.decompressobj().decompress(packed, most)

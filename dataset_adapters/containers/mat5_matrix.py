@@ -17,35 +17,29 @@ import numpy as np
 
 from .errors import FileError
 from .file_text import printable
+from .mat5_types import (
+    CELL,
+    CHAR,
+    CLASSES,
+    IS_COMPLEX,
+    IS_LOGICAL,
+    MATRIX,
+    OPAQUE,
+    STORED,
+    STRUCT,
+    TEXTS,
+    UNSUPPORTED,
+)
 
-MATRIX = 14
-_CELL, _STRUCT, _CHAR, _OPAQUE = 1, 2, 4, 17
-_UNSUPPORTED = {3: "an object", 5: "a sparse matrix", 16: "a function handle", _OPAQUE: "an object"}
-#: What numbers are stored as, by the type of their element, and what they are, by MATLAB class.
-_STORED = {
-    1: "i1",
-    2: "u1",
-    3: "i2",
-    4: "u2",
-    5: "i4",
-    6: "u4",
-    7: "f4",
-    9: "f8",
-    12: "i8",
-    13: "u8",
-}
-_CLASSES = {
-    6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8",
-}  # fmt: skip
-#: Bytes of a unit and encoding of text, by the type of its element.
-_TEXTS = {
-    1: (1, "latin-1"), 2: (1, "latin-1"), 3: (2, "utf-16"), 4: (2, "utf-16"),
-    16: (1, "utf-8"), 17: (2, "utf-16"), 18: (4, "utf-32"),
-}  # fmt: skip
-_IS_COMPLEX, _IS_LOGICAL = 0x0800, 0x0200
 _MAX_DIMENSIONS = 32
 _MAX_DEPTH = 60
 _MAX_FIELD_NAME = 256
+#: Bytes before the numbers of a matrix of the most frequent form: plain, 2D, without a name.
+_PLAIN_BYTES = 56
+#: Such matrices of one form that follow each other are read at once.
+_LEAST_RUN, _LONGEST_RUN, _LARGEST_IN_RUN = 16, 4096, 1 << 16
+#: Arrays of so many bytes are not copied out of what was read of the file.
+_VIEWED_BYTES = 1 << 16
 
 
 class UnsupportedError(Exception):
@@ -58,19 +52,27 @@ class MatrixReader:
     Args:
       path: the file, for messages.
       where: what messages call the variable.
-      data: its element, unpacked.
+      data: its element, unpacked. Large arrays become views of it where it can be written to.
       order: `<` or `>`.
       n_parts: so many cells and fields may be made of it.
     """
 
-    def __init__(self, path: str | os.PathLike, where: str, data: bytes, order: str, n_parts: int):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        where: str,
+        data: bytes | memoryview,
+        order: str,
+        n_parts: int,
+    ):
         self.path, self.where, self.data, self.n_parts = path, where, data, n_parts
         self._order = order
         self._tag = struct.Struct(order + "II")
         # A plain 2D array without a name, as cells and structs are full of: one look is enough.
         self._plain = struct.Struct(order + "IIIIIIIIiiIIII")
-        self._stored = {kind: np.dtype(order + code) for kind, code in _STORED.items()}
-        self._classes = {kind: np.dtype(code) for kind, code in _CLASSES.items()}
+        self._stored = {kind: np.dtype(order + code) for kind, code in STORED.items()}
+        self._classes = {kind: np.dtype(code) for kind, code in CLASSES.items()}
+        self._is_own = isinstance(data, memoryview) and not data.readonly
 
     def read_name(self) -> str:
         """Returns the name of the variable whose body (without its tag) starts the data."""
@@ -124,14 +126,14 @@ class MatrixReader:
 
     def _plain_matrix(self, at: int, end: int):
         """Returns a matrix of the most frequent form and its end, None for another one."""
-        if at + 56 > end:
+        if at + _PLAIN_BYTES > end:
             return None
         (kind, n_bytes, a, b, flags, _, c, d, rows, columns, e, f, data_kind, data_bytes) = (
             self._plain.unpack_from(self.data, at)
         )
-        if (kind, a, b, c, d, e, f) != (MATRIX, 6, 8, 5, 8, 1, 0) or flags & _IS_COMPLEX:
+        if (kind, a, b, c, d, e, f) != (MATRIX, 6, 8, 5, 8, 1, 0) or flags & IS_COMPLEX:
             return None
-        wanted, place, padded = self._classes.get(flags & 0xFF), at + 56, 0
+        wanted, place, padded = self._classes.get(flags & 0xFF), at + _PLAIN_BYTES, 0
         if data_kind >> 16:
             data_kind, data_bytes, place = data_kind & 0xFFFF, data_kind >> 16, at + 52
         else:
@@ -143,25 +145,33 @@ class MatrixReader:
             return None
         if n_bytes != 48 + padded or n_bytes > end - at - 8:
             return None
-        if flags & _IS_LOGICAL:
+        if flags & IS_LOGICAL:
             wanted = np.dtype(bool)
         values = np.ndarray((rows, columns), stored, self.data, place, None, "F")
+        if data_bytes >= _VIEWED_BYTES:
+            return self._owned(values, wanted), at + 8 + n_bytes
         return values.astype(wanted), at + 8 + n_bytes
+
+    def _owned(self, values: np.ndarray, wanted: np.dtype) -> np.ndarray:
+        """Returns numbers that can be written to, of the dtype that they have in MATLAB."""
+        if self._is_own and values.nbytes >= _VIEWED_BYTES and values.dtype == wanted:
+            return values
+        return values.astype(wanted)
 
     def _body(self, at: int, end: int, depth: int):
         at, flags, shape = self._flags_and_dimensions(at, end)
         at, _ = self._name(at, end)
         kind, count = flags & 0xFF, math.prod(shape)
-        if kind in _UNSUPPORTED:
-            raise UnsupportedError(_UNSUPPORTED[kind])
-        if kind in _CLASSES:
+        if kind in UNSUPPORTED:
+            raise UnsupportedError(UNSUPPORTED[kind])
+        if kind in CLASSES:
             return self._numbers(at, end, flags, shape)
-        if kind == _CHAR:
+        if kind == CHAR:
             return self._text(at, end, shape)
-        if kind == _CELL:
+        if kind == CELL:
             cells, at = self._parts(at, end, count, depth)
             return np.fromiter(cells, object, count).reshape(shape, order="F"), at
-        if kind != _STRUCT:
+        if kind != STRUCT:
             raise self._fail(f"expected a MATLAB class of 1 to 17, found {kind}")
         names, at = self._field_names(at, end)
         if not names and count > 1:
@@ -179,17 +189,52 @@ class MatrixReader:
         if count > (end - at) // 8 or self.n_parts < 0:
             raise self._fail(f"expected cells or fields in {end - at} bytes, found {count} of them")
         parts = []
-        for _ in range(count):
-            part, at = self._matrix(at, end, depth + 1)
-            parts.append(part)
+        while len(parts) < count:
+            if (run := self._run(at, end, count - len(parts))) is not None:
+                parts += run[0]
+                at = run[1]
+            else:
+                part, at = self._matrix(at, end, depth + 1)
+                parts.append(part)
         return parts, at
+
+    def _run(self, at: int, end: int, most: int) -> tuple[list[np.ndarray], int] | None:
+        """Returns plain matrices of one form that follow each other, and where they end.
+
+        Cells have a small matrix per frame, thousands of them. None where the next few are not of
+        one form, or large.
+        """
+        if most < _LEAST_RUN or at + _PLAIN_BYTES > end:
+            return None
+        if self._tag.unpack_from(self.data, at + 16)[0] & 0xFF not in CLASSES:
+            return None
+        size = 8 + self._tag.unpack_from(self.data, at)[1]
+        if not _PLAIN_BYTES < size <= _LARGEST_IN_RUN or at + _LEAST_RUN * size > end:
+            return None
+        if self._count_alike(at, size, _LEAST_RUN) < _LEAST_RUN:
+            return None
+        matrix, after = self._plain_matrix(at, end) or (np.empty(0), at)
+        kind, n_bytes = self._tag.unpack_from(self.data, at + _PLAIN_BYTES - 8)
+        if not matrix.size or after != at + size or size < _PLAIN_BYTES + n_bytes:
+            return None
+        n = self._count_alike(at, size, min(most, _LONGEST_RUN, (end - at) // size))
+        (rows, columns), stored = matrix.shape, self._stored[kind]
+        strides = (size, stored.itemsize, rows * stored.itemsize)
+        stack = np.ndarray((n, rows, columns), stored, self.data, at + _PLAIN_BYTES, strides)
+        return list(stack.astype(matrix.dtype)), at + n * size
+
+    def _count_alike(self, at: int, size: int, most: int) -> int:
+        """Counts elements of a size that begin as the first of them does."""
+        heads = np.ndarray((most, _PLAIN_BYTES), np.uint8, self.data, at, (size, 1))
+        is_alike = (heads == heads[0]).all(axis=1)
+        return most if is_alike.all() else int(is_alike.argmin())
 
     def _flags_and_dimensions(self, at: int, end: int) -> tuple[int, int, tuple[int, ...]]:
         kind, place, n_bytes, at = self._element(at, end)
         if kind != 6 or n_bytes != 8:
             raise self._fail(f"expected array flags, found type {kind} with {n_bytes} bytes")
         flags = self._tag.unpack_from(self.data, place)[0]
-        if flags & 0xFF == _OPAQUE:
+        if flags & 0xFF == OPAQUE:
             return at, flags, ()  # It has no dimensions.
         kind, place, n_bytes, at = self._element(at, end)
         n = n_bytes // 4
@@ -206,16 +251,16 @@ class MatrixReader:
         kind, place, n_bytes, at = self._element(at, end)
         if kind not in (1, 2, 16):
             raise self._fail(f"expected a name, found an element of type {kind}")
-        return at, printable(self.data[place : place + n_bytes].decode("latin-1"))
+        return at, printable(bytes(self.data[place : place + n_bytes]).decode("latin-1"))
 
     def _numbers(self, at: int, end: int, flags: int, shape) -> tuple[np.ndarray, int]:
         wanted = self._classes[flags & 0xFF]
         values, at = self._values(at, end, shape)
-        if flags & _IS_COMPLEX:
+        if flags & IS_COMPLEX:
             imaginary, at = self._values(at, end, shape)
             wanted = np.result_type(wanted, np.complex64)
             return values.astype(wanted) + 1j * imaginary.astype(wanted), at
-        return values.astype(bool if flags & _IS_LOGICAL else wanted), at
+        return self._owned(values, np.dtype(bool) if flags & IS_LOGICAL else wanted), at
 
     def _values(self, at: int, end: int, shape) -> tuple[np.ndarray, int]:
         """Returns a view of the numbers as they are stored, and where they end."""
@@ -229,14 +274,14 @@ class MatrixReader:
 
     def _text(self, at: int, end: int, shape) -> tuple[str | np.ndarray, int]:
         kind, place, n_bytes, at = self._element(at, end)
-        unit_bytes, encoding = _TEXTS.get(kind, (0, ""))
+        unit_bytes, encoding = TEXTS.get(kind, (0, ""))
         count = math.prod(shape)
         # A character may take several units.
         if not unit_bytes or n_bytes % unit_bytes or count * unit_bytes > n_bytes:
             raise self._fail(f"expected {count} characters, found {n_bytes} bytes of type {kind}")
         if unit_bytes > 1:
             encoding += "-le" if self._order == "<" else "-be"
-        text = self.data[place : place + n_bytes].decode(encoding, "replace")
+        text = bytes(self.data[place : place + n_bytes]).decode(encoding, "replace")
         if not count:
             return "", at
         rows = shape[0]
@@ -254,7 +299,7 @@ class MatrixReader:
         kind, place, n_bytes, at = self._element(at, end)
         if kind not in (1, 2) or n_bytes % length:
             raise self._fail(f"expected field names of {length} bytes each, found {n_bytes} bytes")
-        raw = self.data[place : place + n_bytes].decode("latin-1")
+        raw = bytes(self.data[place : place + n_bytes]).decode("latin-1")
         names = [raw[i : i + length].split("\0")[0] for i in range(0, n_bytes, length)]
         if len(set(names)) != len(names) or "" in names:
             raise self._fail("expected different field names, found one twice or an empty one")

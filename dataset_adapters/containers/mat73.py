@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import FileError
-from .file_text import list_names, printable, quote
+from .file_text import list_names, quote
+from .hdf5_storage import h5_errors
 from .mat73_values import UnreadableError, ValueReader, members
 
 __all__ = ["Mat73File", "UnreadableError", "is_mat73"]
@@ -16,19 +15,6 @@ __all__ = ["Mat73File", "UnreadableError", "is_mat73"]
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 #: MATLAB puts a block of text of 512 bytes before the HDF5 data.
 _SIGNATURE_PLACES = (0, 512)
-
-#: What h5py turns the errors of the HDF5 library into.
-_H5_ERRORS = (
-    OSError,
-    KeyError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    OverflowError,
-    NotImplementedError,
-    MemoryError,
-    AttributeError,
-)
 
 
 def is_mat73(path: str | os.PathLike) -> bool:
@@ -64,10 +50,10 @@ class Mat73File:
         self.path = os.fspath(path)
         if not is_mat73(path):
             raise FileError(path, "expected a MATLAB v7.3 file (HDF5), found another kind")
-        with self._errors():
+        with h5_errors(path):
             self._file = h5py.File(path, "r")
         try:
-            with self._errors():
+            with h5_errors(path):
                 names = members(path, self._file["/"].id)
         except FileError:
             self.close()
@@ -95,7 +81,7 @@ class Mat73File:
           FileError: there is no such variable, or it is damaged.
         """
         where = f"variable {quote(key)}: "
-        with self._errors(where):
+        with h5_errors(self.path, where=where):
             return ValueReader(self.path, self._file, where).shape(self._node(key))
 
     def read(self, key: str, index: tuple[slice, ...] | slice = ()) -> object:
@@ -111,7 +97,7 @@ class Mat73File:
         """
         where = f"variable {quote(key)}: "
         index = index if isinstance(index, tuple) else (index,)
-        with self._errors(where):
+        with h5_errors(self.path, where=where):
             return ValueReader(self.path, self._file, where).value(self._node(key), index)
 
     def _node(self, key: str):
@@ -122,16 +108,3 @@ class Mat73File:
                 self.path, f"expected a variable {quote(key)}, found {list_names(self._keys)}"
             )
         return h5py.h5o.open(self._file["/"].id, key.encode())
-
-    @contextlib.contextmanager
-    def _errors(self, where: str = "") -> Iterator[None]:
-        """Turns errors of the HDF5 library into `FileError`."""
-        try:
-            yield
-        except FileError:
-            raise
-        except _H5_ERRORS as error:
-            reason = printable(" ".join(str(error).split())[:200]) or type(error).__name__
-            raise FileError(
-                self.path, f"{where}cannot be read as HDF5 ({reason}); the file is damaged"
-            ) from error

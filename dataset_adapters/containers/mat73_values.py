@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import FileError
+from .hdf5_storage import storage_problem
 
 if TYPE_CHECKING:
     import h5py
@@ -24,10 +25,6 @@ _MAX_DEPTH = 60
 #: Every cell and field becomes an array of its own; there may be so many in one reading.
 _MAX_PARTS = 1_000_000
 _PARTS_PER_BYTE = 4
-#: A dataset may be so many times larger than what is stored of it (a small one always may).
-_MAX_GROWTH = 1000
-_SMALL_BYTES = 1 << 20
-_MAX_CHUNK_BYTES = 512 << 20
 #: Larger parts that several references point at are read once.
 _SHARED_BYTES = 256
 _MAX_NAMES = 10_000
@@ -223,24 +220,9 @@ class ValueReader:
         is_fixed_text = kind.get_class() == types.STRING and not kind.is_variable_str()
         if node.shape is None or not (kind.get_class() in fixed or is_fixed_text):
             raise self._unreadable("text of variable length or values of an unknown type")
-        n_bytes = math.prod(node.shape) * kind.get_size()
-        if node.get_offset() is not None and n_bytes <= self._file_size:
-            return  # One piece within this file.
-        properties = node.get_create_plist()
-        layout = properties.get_layout()
-        if layout == self._h5.h5d.VIRTUAL or properties.get_external_count():
-            raise self._refusal("its values lie in other files; copy them into this one")
-        stored = node.get_storage_size()
-        if stored > self._file_size:
-            raise self._refusal(f"claims {stored} bytes; the file is cut off")
-        if n_bytes > max(_SMALL_BYTES, _MAX_GROWTH * stored):
-            raise self._refusal(
-                f"its shape {node.shape[::-1]} promises {n_bytes} bytes, {stored} are stored"
-            )
-        if layout == self._h5.h5d.CHUNKED:
-            chunk_bytes = math.prod(properties.get_chunk()) * kind.get_size()
-            if chunk_bytes > _MAX_CHUNK_BYTES:
-                raise self._refusal(f"its chunks of {chunk_bytes} bytes are too large")
+        problem = storage_problem(node, kind.get_size(), self._file_size)
+        if problem is not None:
+            raise self._refusal(problem)
 
 
 def members(path, group: h5py.h5g.GroupID) -> list[tuple[str, bytes]]:

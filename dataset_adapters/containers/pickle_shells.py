@@ -216,6 +216,11 @@ def build_array(walk: Walk, depth: int, shape, shell, order: str, data) -> np.nd
         raise RefusedError(f"a numpy array has dtype {dtype.str!r}, whose elements hold nothing")
     check_characters(dtype, data)
     walk.budget.take_bytes(len(data))
+    if dtype.isnative and isinstance(data, bytes):
+        # What numpy itself does for a pickle: the bytes become the array, without a copy.
+        array = np.ndarray(0, dtype)
+        array.__setstate__((1, shape, dtype, order == "F", data))
+        return array
     array = np.ndarray(shape, dtype=dtype, buffer=data, order=order)
     return array.astype(dtype.newbyteorder("="), order="K")
 

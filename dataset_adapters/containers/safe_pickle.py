@@ -30,7 +30,11 @@ _NPY_HEADER = re.compile(
 
 
 def load_pickle(
-    path: str | os.PathLike, data: bytes | None = None, *, encoding: str = "latin1"
+    path: str | os.PathLike,
+    data: bytes | None = None,
+    *,
+    encoding: str = "latin1",
+    start: int = 0,
 ) -> object:
     """Read a pickle of arrays and plain containers; nothing in it is executed.
 
@@ -43,6 +47,7 @@ def load_pickle(
       path: the file; only named in messages where `data` is given.
       data: the file's bytes, where they have been read already.
       encoding: how text of Python 2 is decoded: latin1, ascii, utf-8, or bytes to leave it alone.
+      start: where among the bytes it begins.
 
     Returns:
       What the pickle holds. Bytes after its end are ignored.
@@ -56,6 +61,7 @@ def load_pickle(
     if data is None:
         data = read_bytes(path)
     machine = PickleMachine(data, encoding)
+    machine.at = start
     try:
         value = machine.run()
     except RefusedError as problem:
@@ -91,7 +97,7 @@ def load_object_npy(path: str | os.PathLike, data: bytes | None = None) -> np.nd
     header = _NPY_HEADER.fullmatch(data[start:end]) if 1 <= major <= 3 else None
     if header is None:
         raise FileError(path, "expected a .npy array of dtype object, found another header")
-    array = load_pickle(path, data[end:])
+    array = load_pickle(path, data, start=end)
     shape = tuple(int(size) for size in re.findall(rb"\d{1,18}", header[1]))
     if not isinstance(array, np.ndarray) or array.shape != shape:
         found = getattr(array, "shape", type(array).__name__)

@@ -127,6 +127,8 @@ class AtlasPair:
           trust: (J_source,) 0 where a joint is missing, else the factor by which its noise is
             divided: 1, or less for a joint that is less sure.
         """
+        if trust.ndim == 2:
+            return np.stack([self.weights(pattern) for pattern in trust])
         return self.rows(trust).weights
 
     def affine_map(self, trust: np.ndarray | None = None) -> AffineMap:

@@ -9,6 +9,7 @@ import numpy as np
 from skeleton_defs import Skeleton
 
 from .by_atlas import AtlasPair
+from .pattern_weights import PatternWeights
 from .patterns import PatternMaps
 
 
@@ -27,7 +28,7 @@ class AtlasConverter:
     def __init__(self, pair: AtlasPair, *, observed: Sequence[str] | None = None):
         trust = pair.trust_of(pair.source.joints if observed is None else observed)
         self.affine_map = pair.affine_map(trust)
-        self.patterns = PatternMaps(pair.weights, len(pair.source), usual=trust > 0)
+        self.patterns = PatternMaps(PatternWeights(pair), len(pair.source), usual=trust > 0)
 
     @property
     def target(self) -> Skeleton:

@@ -8,13 +8,9 @@ from ..conversion.apply import apply_weights
 from .products import MAX_SMALL_PRODUCT, multiply_blocks
 
 # As in apply_weights: up to this many numbers per pose, x, y and z go through one product.
-MAX_TOGETHER = 256
-# A smaller weight cannot matter. Where it is zero, the numbers that stand for missing joints
-# either do not count at all or cannot be overlooked.
-_SMALLEST_WEIGHT = 1e-12
-
-#: How many rows behind the last one `multiply_run` may use.
-SPARE_ROWS = 128
+_MAX_TOGETHER = 256
+_MAX_ROWS = 128
+_MIN_ROWS = 8
 
 
 class PatternProduct:
@@ -28,49 +24,38 @@ class PatternProduct:
     def __init__(self, weights: np.ndarray, *, lacking: bytes | None = None):
         self.weights = weights
         self.lacking = lacking
-        self.unavailable = np.flatnonzero(np.isnan(weights).any(axis=1))
-        self._factors: dict[tuple[int, str], tuple[np.ndarray, int]] = {}
+        self._factors: dict[tuple[int, str], np.ndarray] = {}
 
     @property
     def n_bytes(self) -> int:
         """About how much memory this takes: the weights, and their product with I_3."""
-        return self.weights.nbytes * (10 if 3 * self.weights.shape[1] <= MAX_TOGETHER else 1)
+        return self.weights.nbytes * (1 if self.is_wide(3) else 10)
+
+    def rows_at_once(self, dims: int) -> int:
+        """How many poses BLAS multiplies without waking threads of its own."""
+        return min(_MAX_ROWS, MAX_SMALL_PRODUCT // max(1, self.weights.size * dims**2))
+
+    def is_wide(self, dims: int) -> bool:
+        """Whether each coordinate is better multiplied on its own."""
+        return self.weights.shape[1] * dims > _MAX_TOGETHER or self.rows_at_once(dims) < _MIN_ROWS
 
     def multiply(self, poses: np.ndarray, result: np.ndarray) -> None:
-        """Writes the product for (N, J_source, D) poses into (N, J_target, D).
-
-        Unavailable joints are of no meaning here and in `multiply_run`: the caller hides them.
-        """
-        count, dims = poses.shape[1:]
-        if count * dims > MAX_TOGETHER or poses.dtype != result.dtype:
+        """Writes the product for (N, J_source, D) poses into (N, J_target, D), both contiguous."""
+        dims = poses.shape[2]
+        if self.is_wide(dims) or poses.dtype != result.dtype:
             result[...] = apply_weights(self.weights, poses)
             return
+        factor, size = self.factor(dims, poses.dtype), self.rows_at_once(dims)
         rows, out = poses.reshape(len(poses), -1), result.reshape(len(poses), -1)
-        factor, size = self._factor(dims, poses.dtype)
         whole = len(rows) // size * size
         multiply_blocks(rows[:whole], factor, out[:whole], size)
         np.matmul(rows[whole:], factor, out=out[whole:])
 
-    def multiply_run(self, rows: np.ndarray, out: np.ndarray, *, start: int, end: int, dims: int):
-        """Writes the product of rows start..end of (M, J_source D) into those of (M, J_target D).
-
-        Up to `SPARE_ROWS` rows behind `end` are overwritten as well, which makes it one call.
-        """
-        factor, most = self._factor(dims, rows.dtype)
-        if end - start <= most:
-            np.matmul(rows[start:end], factor, out=out[start:end])
-            return
-        blocks = -((start - end) // most)
-        size = -((start - end) // blocks)
-        stop = start + blocks * size
-        multiply_blocks(rows[start:stop], factor, out[start:stop], size)
-
-    def _factor(self, dims: int, dtype: np.dtype) -> tuple[np.ndarray, int]:
-        """The (J_source D, J_target D) weights for numbers as they lie in memory; block size."""
+    def factor(self, dims: int, dtype: np.dtype) -> np.ndarray:
+        """The (J_source D, J_target D) weights for numbers as they lie in memory."""
         found = self._factors.get((dims, dtype.char))
         if found is None:
-            weights = np.where(np.abs(self.weights) >= _SMALLEST_WEIGHT, self.weights, 0)
-            factor = np.kron(weights.T, np.eye(dims)).astype(dtype)
-            most = min(SPARE_ROWS, max(1, MAX_SMALL_PRODUCT // max(1, factor.size)))
-            found = self._factors[dims, dtype.char] = (factor, most)
+            found = np.kron(np.nan_to_num(self.weights).T, np.eye(dims)).astype(dtype)
+            found[:, np.repeat(np.isnan(self.weights).any(axis=1), dims)] = np.nan
+            self._factors[dims, dtype.char] = found
         return found

@@ -1,15 +1,15 @@
 """Poses whose joints are missing here and there: one map per pattern of missing joints.
 
-Frames are taken in pieces that stay in the processor's cache. Within a piece they are sorted by the
-joints that they have, so that each pattern is one run of matrix products, and the results go back
-to their places. A pattern's map is built when it first occurs, and kept.
+Poses are taken in pieces that stay in the processor's cache. Where most poses of a piece are
+complete, all are multiplied where they are. The others wait until there are enough of them; then
+they are sorted by the joints that they have, multiplied pattern by pattern, and the results go to
+their places. A pattern's map is built when it first occurs, and kept.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 
 import numpy as np
@@ -17,24 +17,23 @@ import numpy as np
 from skeleton_defs import UserError
 
 from ..conversion.apply import apply_to_confidence
-from .pattern_keys import (
-    LARGEST_NUMBER,
-    TRUST_LEVELS,
-    exact_levels,
-    first_coordinate_levels,
-    hide_missing,
-    pattern_keys,
-    sorted_by_key,
-)
-from .pattern_product import MAX_TOGETHER, SPARE_ROWS, PatternProduct
+from .pattern_blocks import finite_rows, multiply_sorted
+from .pattern_keys import TRUST_LEVELS, joint_levels, levels_of_key, pattern_keys, sorted_by_key
+from .pattern_product import PatternProduct
 
-#: Builds (J_target, J_source) weights, rows of NaN for unavailable joints, from the (J_source,)
-#: trust in each source joint: 0 missing, 1 full, between: its noise is divided by this.
+#: Builds (P, J_target, J_source) weights, rows of NaN for unavailable joints, for P patterns from
+#: their (P, J_source) trusts in each source joint: 0 missing, 1 full, between: its noise is divided
+#: by this.
 Build = Callable[[np.ndarray], np.ndarray]
 
-# Larger than the pieces of apply_weights: a piece is divided among the patterns.
-_PIECE_BYTES = 4 << 20
-_MIN_PIECES_FOR_THREADS = 4
+# Three times as large as in apply_weights: a piece is divided among the patterns.
+_PIECE_BYTES = 3 << 20
+# What one thread takes at a time: poses with gaps are few in most pieces, and wait for each other.
+_PIECES_PER_STRETCH = 5
+# The weights of so many patterns fit in the cache, too.
+_PATTERNS_TOGETHER = 256
+# Complete poses are converted where they are unless one in so many is not complete.
+_COMPLETE_PER_GAP = 3
 _CACHE_BYTES = 64 << 20
 #: A source joint with less than this share of a row's largest weight hardly decides the joint.
 _DECIDING_SHARE = 0.1
@@ -56,17 +55,23 @@ class PatternMaps:
     def __init__(self, build: Build, n_source: int, *, usual: np.ndarray | None = None):
         self._build = build
         self._usual = np.ones(n_source, bool) if usual is None else usual
-        self._cache: OrderedDict[tuple[bool, bytes], PatternProduct] = OrderedDict()
+        self._usual_key = pattern_keys(self._usual.view(np.uint8)[None], graded=False)[0]
+        self._cache: dict[tuple[bool, int | bytes], PatternProduct] = {}
         self._cached_bytes = 0
         self._lock = threading.Lock()
         self._incomplete: set[bytes] = set()
-        self._expect_gaps = False
         self.frames = self.incomplete_frames = 0
 
     @property
     def patterns(self) -> int:
         """How many different sets of joints the incomplete frames had."""
         return len(self._incomplete)
+
+    @property
+    def incomplete_patterns(self) -> np.ndarray:
+        """(P, J_source) bool, which joints the incomplete frames had, each set once."""
+        sets = b"".join(sorted(self._incomplete))
+        return np.frombuffer(sets, bool).reshape(-1, len(self._usual))
 
     def apply(self, poses: np.ndarray, *, confidence: np.ndarray | None = None) -> np.ndarray:
         """Converts poses; a joint with a coordinate that is not finite is missing.
@@ -84,24 +89,28 @@ class PatternMaps:
             raise UserError(f"poses must have shape (..., {count}, D). Received {poses.shape}")
         flat = poses.reshape(-1, *poses.shape[-2:])
         sure = None if confidence is None else _checked(confidence, poses).reshape(-1, count)
-        result = np.empty((len(flat), self._n_target, poses.shape[-1]), poses.dtype)
+        result = np.empty(
+            (len(flat), len(self._usual_product().weights), flat.shape[2]), flat.dtype
+        )
         work = np.dtype(np.float32) if poses.dtype == np.float16 else poses.dtype
-        step = max(1, _PIECE_BYTES // max(1, count * poses.shape[-1] * work.itemsize))
+        piece = max(1, _PIECE_BYTES // max(1, count * poses.shape[-1] * work.itemsize))
+        stretch = piece * _PIECES_PER_STRETCH
 
-        def convert_piece(start: int) -> None:
-            block = np.ascontiguousarray(flat[start : start + step], dtype=work)
-            trust = None if sure is None else sure[start : start + step]
-            self._convert(block, trust, result[start : start + step])
+        def convert_stretch(start: int) -> None:
+            part = slice(start, start + stretch)
+            contiguous = np.ascontiguousarray(flat[part], dtype=work)
+            trust = None if sure is None else sure[part]
+            self._convert(contiguous, trust, result[part], piece)
 
-        starts = range(0, len(flat), step)
-        if len(starts) < _MIN_PIECES_FOR_THREADS:
+        starts = range(0, len(flat) if result.size else 0, stretch)
+        if len(starts) < 2:
             for start in starts:
-                convert_piece(start)
+                convert_stretch(start)
         else:
             from concurrent.futures import ThreadPoolExecutor
 
             with ThreadPoolExecutor(os.cpu_count()) as threads:
-                for _ in threads.map(convert_piece, starts):
+                for _ in threads.map(convert_stretch, starts):
                     pass
         self.frames += len(flat)
         return result.reshape(*poses.shape[:-2], *result.shape[1:])
@@ -112,126 +121,110 @@ class PatternMaps:
         A joint is as sure as the least sure source joint among those that decide it.
         """
         flat = confidence.reshape(-1, confidence.shape[-1])
-        levels = ((flat > 0) & self._usual).astype(np.uint8)
-        result = np.zeros((len(flat), self._n_target), confidence.dtype)
+        levels = ((flat > 0) & self._usual).view(np.uint8)
+        result = np.zeros((len(flat), len(self._usual_product().weights)), confidence.dtype)
         keys = pattern_keys(levels, graded=False)
-        order, runs = self._runs(levels, keys, np.arange(len(flat)))
-        for start, end, pattern in runs:
-            rows, size = order[start:end], np.abs(pattern.weights)
-            weak = size < _DECIDING_SHARE * size.max(axis=1, keepdims=True)
-            result[rows] = apply_to_confidence(np.where(weak, 0, pattern.weights), flat[rows])
-        return result.reshape(*confidence.shape[:-1], self._n_target)
+        for numbers, starts, products in self._runs(np.arange(len(flat)), keys, graded=False):
+            for rows, product in zip(np.split(numbers, starts[1:]), products, strict=True):
+                size = np.abs(product.weights)
+                weak = size < _DECIDING_SHARE * size.max(axis=1, keepdims=True)
+                result[rows] = apply_to_confidence(np.where(weak, 0, product.weights), flat[rows])
+        return result.reshape(*confidence.shape[:-1], result.shape[1])
 
-    @property
-    def _n_target(self) -> int:
-        return len(self._product(self._usual.view(np.uint8)).weights)
+    def _usual_product(self) -> PatternProduct:
+        return self._products([self._usual_key.tolist()], graded=False)[0]
 
-    def _convert(self, block: np.ndarray, sure: np.ndarray | None, result: np.ndarray) -> None:
-        """Converts one piece of (N, J_source, D) poses into (N, J_target, D)."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            # Where the last piece had gaps, asking whether this one has any does not pay.
-            whole = sure is None and self._usual.all() and not self._expect_gaps
-            if whole and _all_finite(block):
-                pattern = self._product(self._usual.view(np.uint8))
-                pattern.multiply(block, result)
-                result[:, pattern.unavailable] = np.nan
-            elif sure is not None or not self._convert_quickly(block, result):
-                self._convert_exactly(block, sure, result)
-
-    def _convert_quickly(self, block: np.ndarray, result: np.ndarray) -> bool:
-        """Converts a piece in which joints lack all coordinates or none, or returns False."""
-        together = block.shape[1] * block.shape[2] <= MAX_TOGETHER
-        if not together or block.dtype != result.dtype or block.dtype not in LARGEST_NUMBER:
-            return False
-        levels = first_coordinate_levels(block, self._usual)
-        keys = pattern_keys(levels, graded=False)
-        lacking = np.flatnonzero(keys[:-1] != keys[-1])
-        self._expect_gaps = len(lacking) > 0
-        mostly_complete = 2 * len(lacking) < len(block)
-        sorted_poses = lacking if mostly_complete else np.arange(len(block))
-        order, runs = self._runs(levels, keys, sorted_poses)
-        product = _multiply_sorted(block, order, runs, result.shape[1])
-        if mostly_complete:
-            # All are multiplied where they are, which only helps those that are complete.
-            usual = self._product(levels[-1])
-            usual.multiply(block, result)
-            result[order] = product
-        # Where a joint lacks another coordinate alone, the result is NaN, or the number that stands
-        # for it is so large that its square is infinite with whatever weight.
-        if not _all_finite(result if mostly_complete else product):
-            return False
-        for start, end, pattern in runs:
-            for joint in pattern.unavailable:
-                product[start:end, joint] = np.nan
-        if mostly_complete:
-            result[:, usual.unavailable] = np.nan
-            result[order] = product
-        else:
-            # take() by the inverse order: half the time of writing to places.
-            place = np.empty_like(order)
-            place[order] = np.arange(len(order))
-            np.take(product, place, axis=0, out=result, mode="clip")
-        self._count(runs)
-        return True
-
-    def _convert_exactly(
-        self, block: np.ndarray, sure: np.ndarray | None, result: np.ndarray
+    def _convert(
+        self, poses: np.ndarray, sure: np.ndarray | None, result: np.ndarray, piece: int
     ) -> None:
-        levels, graded = exact_levels(block, sure), sure is not None
-        keys = pattern_keys(levels, graded=graded)
-        order, runs = self._runs(levels, keys, np.arange(len(block)), graded=graded)
-        for start, end, pattern in runs:
-            frames = order[start:end]
-            part = block[frames]
-            part[:, levels[frames[0]] == 0] = 0
-            converted = np.empty((len(part), *result.shape[1:]), part.dtype)
-            pattern.multiply(part, converted)
-            converted[:, pattern.unavailable] = np.nan
-            result[frames] = converted
-        self._count(runs)
+        """Converts contiguous (N, J_source, D) poses into (N, J_target, D)."""
+        usual, graded = self._usual_product(), sure is not None
+        may_be_clean = all_usual = bool(self._usual.all()) and not graded
+        waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(poses), piece):
+                part = slice(start, start + piece)
+                block = poses[part]
+                # Where the last piece had gaps, asking whether this one has any does not pay.
+                if may_be_clean and _all_finite(block):
+                    usual.multiply(block, result[part])
+                    continue
+                trust = None if sure is None else sure[part]
+                keys = pattern_keys(joint_levels(block, trust), graded=graded)
+                lacking = keys != self._usual_key
+                count = np.count_nonzero(lacking)
+                may_be_clean = all_usual and count == 0
+                if not graded and _COMPLETE_PER_GAP * count < len(block):
+                    usual.multiply(block if all_usual else _all_numbers(block), result[part])
+                    numbers = np.flatnonzero(lacking)
+                    waiting.append((numbers + start, keys[numbers]))
+                else:
+                    waiting.append((np.arange(start, start + len(block)), keys))
+                if sum(len(keys) for _, keys in waiting) >= piece:
+                    self._convert_sorted(poses, waiting, result, graded=graded)
+                    waiting = []
+            if waiting:
+                self._convert_sorted(poses, waiting, result, graded=graded)
 
-    def _runs(
-        self, levels: np.ndarray, keys: np.ndarray, poses: np.ndarray, *, graded: bool = False
-    ) -> tuple[np.ndarray, list]:
-        """Sorts some poses by pattern.
+    def _convert_sorted(
+        self,
+        poses: np.ndarray,
+        waiting: list[tuple[np.ndarray, np.ndarray]],
+        result: np.ndarray,
+        *,
+        graded: bool,
+    ) -> None:
+        """Converts the poses of some numbers and keys, pattern by pattern."""
+        numbers, keys = (np.concatenate(both) for both in zip(*waiting, strict=True))
+        for part, starts, products in self._runs(numbers, keys, graded=graded):
+            multiply_sorted(poses, part, starts, products, result)
+            ends = [*starts[1:], len(part)]
+            with self._lock:
+                for start, end, product in zip(starts, ends, products, strict=True):
+                    if product.lacking is not None:
+                        self.incomplete_frames += end - start
+                        self._incomplete.add(product.lacking)
 
-        Args:
-          levels, keys: (N, J) and (N,) of all poses.
-          poses: numbers of those to sort.
-          graded: see `pattern_keys`.
+    def _runs(self, numbers: np.ndarray, keys: np.ndarray, *, graded: bool):
+        """Sorts poses of these numbers by pattern, and yields some patterns at a time.
 
-        Returns:
-          the numbers, sorted, and (start, end, product) of each run in them.
+        Yields:
+          the numbers of their poses, where those of each pattern start, and the products.
         """
-        order, starts = sorted_by_key(keys[poses])
-        order = poses[order]
-        products = [self._product(level, graded=graded) for level in levels[order[starts]]]
-        ends = [*starts[1:].tolist(), len(order)][: len(products)]
-        return order, list(zip(starts.tolist(), ends, products, strict=True))
+        order, starts = sorted_by_key(keys)
+        names = keys[order[starts]].tolist()
+        numbers = numbers[order]
+        bounds = [*starts.tolist(), len(numbers)]
+        for first in range(0, len(names), _PATTERNS_TOGETHER):
+            last = min(first + _PATTERNS_TOGETHER, len(names))
+            begin = bounds[first]
+            yield (
+                numbers[begin : bounds[last]],
+                [start - begin for start in bounds[first:last]],
+                self._products(names[first:last], graded=graded),
+            )
 
-    def _count(self, runs: list) -> None:
-        """Counts the frames of a piece that lack joints."""
-        lacking = [(end - start, p.lacking) for start, end, p in runs if p.lacking is not None]
+    def _products(self, keys: list[int | bytes], *, graded: bool) -> list[PatternProduct]:
+        """The maps of patterns, from the cache where they are there."""
         with self._lock:
-            self.incomplete_frames += sum(frames for frames, _ in lacking)
-            self._incomplete.update(name for _, name in lacking)
-
-    def _product(self, level: np.ndarray, *, graded: bool = False) -> PatternProduct:
-        """The map of a pattern, from the cache where it is there."""
-        key = (graded, level.tobytes())
-        with self._lock:
-            found = self._cache.get(key)
-            if found is not None:
-                self._cache.move_to_end(key)
-                return found
-            trust = TRUST_LEVELS[level] if graded else level.astype(np.float64)
-            seen = trust > 0
-            lacking = seen.tobytes() if (seen != self._usual).any() else None
-            found = self._cache[key] = PatternProduct(self._build(trust), lacking=lacking)
-            self._cached_bytes += found.n_bytes
+            found = {key: self._cache.get((graded, key)) for key in keys}
+            missing = [key for key, product in found.items() if product is None]
+            if missing:
+                found.update(zip(missing, self._built(missing, graded=graded), strict=True))
+            for key in missing:
+                self._cache[graded, key] = found[key]
+                self._cached_bytes += found[key].n_bytes
             while self._cached_bytes > _CACHE_BYTES and len(self._cache) > 1:
-                self._cached_bytes -= self._cache.popitem(last=False)[1].n_bytes
-            return found
+                self._cached_bytes -= self._cache.pop(next(iter(self._cache))).n_bytes
+        return [found[key] for key in keys]
+
+    def _built(self, keys: list[int | bytes], *, graded: bool) -> list[PatternProduct]:
+        levels = [levels_of_key(key, len(self._usual), graded=graded) for key in keys]
+        trusts = TRUST_LEVELS[np.stack(levels)] if graded else np.stack(levels).astype(np.float64)
+        return [
+            PatternProduct(weights, lacking=seen.tobytes() if (seen != self._usual).any() else None)
+            for weights, seen in zip(self._build(trusts), trusts > 0, strict=True)
+        ]
 
 
 def convert_with_patterns(
@@ -241,23 +234,15 @@ def convert_with_patterns(
     return PatternMaps(build, poses.shape[-2]).apply(poses, confidence=confidence)
 
 
-def _multiply_sorted(block: np.ndarray, order: np.ndarray, runs: list, n_target: int) -> np.ndarray:
-    """Returns the products (M, J_target, D) of the poses in this order, 0 where unavailable."""
-    count, dims = block.shape[1:]
-    room = len(order) + SPARE_ROWS + (-len(order) % 64)
-    rows = np.empty((room, count * dims), block.dtype)
-    np.take(block.reshape(len(block), -1), order, axis=0, mode="clip", out=rows[: len(order)])
-    rows[len(order) :] = 0
-    hide_missing(rows)
-    product = np.empty((room, n_target * dims), block.dtype)
-    for start, end, pattern in runs:
-        pattern.multiply_run(rows, product, start=start, end=end, dims=dims)
-    return product[: len(order)].reshape(len(order), n_target, dims)
-
-
 def _all_finite(block: np.ndarray) -> bool:
     # A sum of squares is finite only if every number is: one pass and no temporary array.
     return bool(np.isfinite(np.vdot(block, block)))
+
+
+def _all_numbers(block: np.ndarray) -> np.ndarray:
+    """(N, J, D) poses in which any number stands for one that is not finite."""
+    rows = block.reshape(len(block), -1)
+    return finite_rows(rows, np.arange(len(rows))).reshape(block.shape)
 
 
 def _checked(confidence: np.ndarray, poses: np.ndarray) -> np.ndarray:

@@ -74,20 +74,23 @@ def cross_validate(
     prior: np.ndarray,
     *,
     noise_mm: float,
+    informed: np.ndarray | None = None,
     l1: float = 0.0,
     nested: bool = True,
 ) -> CrossValidated:
     """Fits the weights of every target joint.
 
     The ridge towards the prior is chosen per joint (the same for mirror partners) by the squared
-    error on held-out folds. For the held-out weights of a fold it is chosen anew among the others,
-    so that errors measured with them are of a fit that knew nothing of the fold.
+    error on held-out folds, and in doubt an informed prior is held to (`most_cautious`). For the
+    held-out weights of a fold it is chosen anew among the others, so that errors measured with them
+    are of a fit that knew nothing of the fold.
 
     Args:
       pairs: the poses.
       kept: (N,) which of them to use.
       prior: (T, J) rows that sum to one.
       noise_mm: see `RidgeProblem`.
+      informed: (T,) which rows of the prior tell where the joint is; all by default.
       l1: see `sparse_weights`; 0 for none.
       nested: False to save time: held-out weights then share the ridge of all poses.
     """
@@ -99,15 +102,19 @@ def cross_validate(
     sets = single + (list(combinations(range(n_folds), 2)) if nested else [])
     problems = [RidgeProblem(*c.without(sets), prior[c.rows], noise_mm=noise_mm) for c in classes]
     # Row 0 is chosen by all folds, row 1 + k by all folds but k.
-    score = np.zeros((len(RIDGES_MM), 1 + n_folds, len(prior)))
+    score = np.zeros((len(RIDGES_MM), 1 + n_folds, n_folds, len(prior)))
     for moments, problem in zip(classes, problems, strict=True):
         for i, ridge in enumerate(RIDGES_MM):
-            score[i][:, moments.rows] = _scores(moments, problem.weights(ridge), noise_mm)
+            score[i][..., moments.rows] = _scores(moments, problem.weights(ridge), noise_mm)
     if flip is not None:
-        score = score + score[:, :, flip]
+        score = score + score[..., flip]
     if not nested:
         score[:] = score[:, :1]
-    ridge = np.array(RIDGES_MM)[score.argmin(axis=0)]
+    chosen = most_cautious(score)
+    if informed is not None:
+        best = np.nansum(score, axis=2).argmin(axis=0)
+        chosen = np.where(informed, chosen, best)
+    ridge = np.array(RIDGES_MM)[chosen]
     weights = np.zeros((1 + n_folds, *prior.shape))
     for moments, problem in zip(classes, problems, strict=True):
         rows = moments.rows
@@ -138,19 +145,49 @@ def _sparse(moments, sets, prior, ridge, noise_mm, l1) -> np.ndarray:
     )
 
 
+def most_cautious(scores: np.ndarray) -> np.ndarray:
+    """Returns the last of the options that are not clearly worse than the best one.
+
+    The one-standard-error rule (Breiman et al. 1984, section 3.4.3), of the differences to the best
+    option on the same folds. Neighbouring frames and one person's takes look like each other, so
+    held-out folds flatter options that follow the data.
+
+    Args:
+      scores: (O, ..., K, R) squared errors of O options, the most cautious last, on each of K
+        folds; NaN on folds that do not count.
+
+    Returns:
+      (..., R) numbers of options.
+    """
+    counts = ~np.isnan(scores[0])
+    count = counts.sum(axis=-2)
+    scores = np.where(counts, scores, 0)
+    best = scores.sum(axis=-2).argmin(axis=0)
+    difference = scores - np.take_along_axis(scores, best[None, ..., None, :], axis=0)
+    total = difference.sum(axis=-2)
+    variance = (difference**2).sum(axis=-2) - total**2 / count
+    # Of a sum over `count` folds.
+    deviation = np.sqrt(np.maximum(variance, 0) * count / np.maximum(count - 1, 1))
+    fine = total <= deviation
+    return len(scores) - 1 - fine[::-1].argmax(axis=0)
+
+
 def _scores(moments: _Moments, weights: np.ndarray, noise_mm: float) -> np.ndarray:
-    """(1 + K, R) squared errors: over all held-out folds, and over those beside each fold."""
+    """(1 + K, K, R) squared errors on held-out folds: on all, and on those beside each fold.
+
+    What a fold would be beside itself is NaN; so are all but the first where there are no weights
+    without pairs of folds.
+    """
     n_folds = len(moments.count)
-    scores = np.zeros((1 + n_folds, len(moments.rows)))
-    scores[0] = moments.squared_error(weights[1 : 1 + n_folds], np.arange(n_folds), noise_mm).sum(
-        axis=0
-    )
+    scores = np.full((1 + n_folds, n_folds, len(moments.rows)), np.nan)
+    every = np.arange(n_folds)
+    scores[0] = moments.squared_error(weights[1 : 1 + n_folds], every, noise_mm)
     if len(weights) == 1 + n_folds:
         return scores
-    first, second = np.array(list(combinations(range(n_folds), 2))).reshape(-1, 2).T
+    first, second = np.array(list(combinations(every, 2))).reshape(-1, 2).T
     of_pairs = weights[1 + n_folds :]
-    np.add.at(scores, 1 + second, moments.squared_error(of_pairs, first, noise_mm))
-    np.add.at(scores, 1 + first, moments.squared_error(of_pairs, second, noise_mm))
+    scores[1 + second, first] = moments.squared_error(of_pairs, first, noise_mm)
+    scores[1 + first, second] = moments.squared_error(of_pairs, second, noise_mm)
     return scores
 
 

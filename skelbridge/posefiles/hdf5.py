@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dataset_adapters.containers.errors import FileError
+from dataset_adapters.containers.hdf5_storage import h5_errors
 
 from .array_keys import (
     FIELD_KEYS,
@@ -24,7 +25,6 @@ from .hdf5_texts import UnreadableTextError, read_texts
 from .hdf5_tree import (
     VARIABLE_TEXT,
     Tree,
-    h5_errors,
     read_attribute,
     read_values,
     to_native,

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dataset_adapters.containers.errors import FileError
+from dataset_adapters.containers.hdf5_storage import h5_errors, storage_problem
 
 if TYPE_CHECKING:
     import h5py
 
 MAX_NODES = 10_000
-#: A dataset may be this much larger than what is stored of it (and small ones always may).
-MAX_GROWTH = 1000
-SMALL_BYTES = 1 << 20
-#: Reading one value takes a whole chunk into memory.
-MAX_CHUNK_BYTES = 512 << 20
 #: An attribute, or a dataset of text, has at most so many values.
 MAX_TEXTS = 100_000
 #: Stands for text of variable length, which `hdf5_texts` reads.
 VARIABLE_TEXT = object()
-
-#: What h5py turns the errors of the HDF5 library into.
-_H5_ERRORS = (
-    OSError,
-    KeyError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    OverflowError,
-    NotImplementedError,
-    MemoryError,
-)
 
 
 @dataclass
@@ -54,20 +36,6 @@ class Tree:
     datasets: dict[str, tuple[tuple[int, ...], np.dtype]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-
-
-@contextlib.contextmanager
-def h5_errors(path: str | os.PathLike, *, where: str = "") -> Iterator[None]:
-    """Turns errors of the HDF5 library into `FileError`."""
-    try:
-        yield
-    except FileError:
-        raise
-    except _H5_ERRORS as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise FileError(
-            path, f"{where}cannot be read as HDF5 ({reason}); it is damaged or of another kind"
-        ) from error
 
 
 def walk(path: str | os.PathLike, file: h5py.File) -> Tree:
@@ -138,37 +106,10 @@ def _add(tree: Tree, name: str, dataset: h5py.Dataset, file_size: int) -> None:
 
 def _refusal(dataset: h5py.Dataset, file_size: int) -> str | None:
     """Returns why a dataset must not be read, or None."""
-    import h5py
-
-    properties = dataset.id.get_create_plist()
-    layout = properties.get_layout()
-    if layout == h5py.h5d.VIRTUAL or properties.get_external_count():
-        return "its values lie in other files; copy them into this one"
-    for i in range(properties.get_nfilters()):
-        code, _, _, filter_name = properties.get_filter(i)
-        if not h5py.h5z.filter_avail(code):
-            filter_name = filter_name.decode("utf-8", "replace") or "no name"
-            return (
-                f"it is compressed with filter {code} ({filter_name!r}), which is not installed; "
-                "save it with gzip or uncompressed"
-            )
     n_values = math.prod(dataset.shape)
     if dataset.dtype.kind in "OS" and n_values > MAX_TEXTS:
         return f"it holds {n_values} texts; expected at most {MAX_TEXTS}"
-    n_bytes = n_values * dataset.dtype.itemsize
-    stored = dataset.id.get_storage_size()
-    if stored > file_size:
-        return f"it claims {stored} bytes of a file of {file_size}; the file is cut off"
-    if n_bytes > max(SMALL_BYTES, MAX_GROWTH * stored):
-        return (
-            f"its shape {dataset.shape} promises {n_bytes} bytes, the file holds {stored} of them; "
-            "it was never filled: write it again"
-        )
-    if layout == h5py.h5d.CHUNKED:
-        chunk_bytes = math.prod(properties.get_chunk()) * dataset.dtype.itemsize
-        if chunk_bytes > MAX_CHUNK_BYTES:
-            return f"its chunks of {chunk_bytes} bytes are too large; save it in smaller ones"
-    return None
+    return storage_problem(dataset.id, dataset.dtype.itemsize, file_size)
 
 
 def read_values(path: str | os.PathLike, dataset: h5py.Dataset) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataset_adapters.camera import Camera, intrinsics
+from dataset_adapters.camera import Camera, intrinsics, moved
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -85,6 +85,25 @@ def test_camera_coordinates_and_back(seed):
     np.testing.assert_allclose(again.t, camera.t, atol=1e-8)
 
 
+@pytest.mark.parametrize("n", [1, 150, 3000, 20_000])
+def test_points_are_moved_alike_however_many(n):
+    rng = np.random.default_rng(n)
+    points, matrix, shift = rng.normal(0, 1000, (n, 3)), rng.normal(size=(3, 3)), rng.normal(size=3)
+    points[0] = np.nan
+    expected = points @ matrix + shift
+    np.testing.assert_allclose(moved(points, matrix, shift), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(
+        moved(points[:, None][:, [0, 0]], matrix, shift)[:, 1], expected, rtol=0, atol=1e-9
+    )
+    in_columns = moved(np.asfortranarray(points), matrix, shift)
+    np.testing.assert_allclose(in_columns, expected, rtol=0, atol=1e-9)
+    single = moved(points.astype(np.float32), matrix.astype(np.float32), shift.astype(np.float32))
+    assert single.dtype == np.float32
+    assert moved(points[:0], matrix, shift).shape == (0, 3)
+    with pytest.raises(ValueError, match="must have 3 coordinates"):
+        moved(np.zeros((n, 3, 4)), matrix, shift)
+
+
 def test_projection_by_hand():
     # 2 m to the right and 1 m down at 4 m: 0.5 and 0.25 times the focal length from the centre.
     camera = Camera(np.eye(3), np.zeros(3), intrinsics(1000, 2000, 320, 240, skew=10))
@@ -95,6 +114,11 @@ def test_points_behind_the_camera_are_not_seen():
     camera = Camera(np.eye(3), np.zeros(3), intrinsics(1000, 1000, 0, 0), distortion=(0.1,))
     points = np.array([[0, 0, -1.0], [0, 0, 0], [np.nan, np.nan, np.nan], [0, 0, 1]])
     assert np.isnan(camera.project(points)).all(1).tolist() == [True, True, True, False]
+
+
+def test_points_next_to_the_centre_do_not_warn():
+    camera = Camera(np.eye(3), np.zeros(3), intrinsics(500, 500, 100, 80), distortion=(0.1, 0.2))
+    assert not np.isfinite(camera.project([1e7, 0, 5e-324])).all()
 
 
 def test_pixels_that_no_point_is_imaged_at_have_no_ray():

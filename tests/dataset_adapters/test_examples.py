@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dataset_adapters.camera import Camera, intrinsics
-from dataset_adapters.columns import CheckedJoints, LazyColumn
+from dataset_adapters.columns import CheckedJoints, LazyColumn, NumberedPaths
 from dataset_adapters.examples import Example, ExampleBlock, ImageRef
 
 CAMERA = Camera(np.eye(3), (0, 0, 3000), intrinsics(500, 500, 100, 80), image_size=(200, 160))
@@ -89,6 +89,12 @@ def test_lazy_columns_stay_lazy():
     assert part.select([0])[0].mask == {"size": 4}
     with pytest.raises(IndexError):
         part.masks[2]
+
+
+def test_numbered_paths():
+    paths = NumberedPaths("a/img_", np.array([7, 123456, 0]), width=5, suffix=".jpg")
+    assert list(paths) == ["a/img_00007.jpg", "a/img_123456.jpg", "a/img_00000.jpg"]
+    assert [e.image.path for e in block(images=paths).select([1])] == ["a/img_123456.jpg"]
 
 
 def test_blocks_share_joints_that_were_checked_once(monkeypatch):

@@ -344,3 +344,39 @@ def test_the_same_take_as_amc_and_bvh(samples, tmp_path):
     assert report.fitted.held_out_mm.max() < 0.01
     assert any("Neck (117 mm)" in note for note in report.notes)
     assert report.fitted.poses_dropped == 0
+
+
+def test_the_atlas_is_a_prior_for_joints_that_it_hardly_knows(tmp_path):
+    assert "left_foot" in sb.AffineMap.between("coco", "smpl").unavailable
+    seen = sb.AffineMap.between("smpl", "coco", max_error_mm=1000).apply(SOURCE_POSES[:30])
+    paths = save(tmp_path, source=seen, target=SOURCE_POSES[:30], units="mm")
+    fitted = fit_files(
+        paths, tmp_path / "map.npz", options(source="coco", target="smpl", prior="auto")
+    ).fitted
+    assert np.isfinite(fitted.prior_mm).all()
+    # Its noise is that of the fit, if the atlas can have it.
+    for noise_mm in (0.0, 1e5):
+        changed = options(source="coco", target="smpl", prior="auto", noise_mm=noise_mm)
+        again = fit_files(paths, tmp_path / "map.npz", changed).fitted
+        assert np.nanmax(np.abs(again.prior_mm - fitted.prior_mm)) > 1
+
+
+def test_a_map_of_few_pairs_knows_missing_joints_from_the_atlas(tmp_path):
+    paths = save(tmp_path, source=SOURCE_POSES[:12], target=TARGET_POSES[:12], units="mm")
+    errors = {}
+    for prior in ("auto", "names"):
+        report = fit_files(paths, tmp_path / f"{prior}.npz", options(prior=prior))
+        errors[prior] = report.to_dict()["missing_source_joint_mm"]
+        assert list(errors[prior]) == list(SOURCE.joints) and min(errors[prior].values()) > 1
+    assert errors["auto"] != errors["names"]
+
+
+def test_a_saved_map_converts_poses_with_gaps(tmp_path):
+    paths = save(tmp_path, source=SOURCE_POSES, target=TARGET_POSES, units="mm")
+    fit_files(paths, tmp_path / "map.npz", options())
+    poses = NEW.copy()
+    poses[np.random.default_rng(5).random(NEW.shape[:2]) < 0.05] = np.nan
+    assert np.isnan(poses).any(axis=(1, 2)).mean() > 0.5
+    found = sb.convert(poses, "smpl", "h36m", method=tmp_path / "map.npz")
+    assert np.isfinite(found).mean() > 0.8
+    assert distance(found, TRUE @ NEW) < 15

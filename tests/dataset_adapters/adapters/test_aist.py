@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from miniature_copies import copy_of, read_damaged
 
-from dataset_adapters import get_adapter
-from dataset_adapters.adapters import _video_length, aist
+from dataset_adapters import get_adapter, videos
+from dataset_adapters.adapters import aist
 from dataset_adapters.adapters.aist import frames_by_time
 from dataset_adapters.containers.errors import FileError
 from dataset_adapters.containers.safe_pickle import load_pickle
+from dataset_adapters.containers.video_header import VideoHeader
 from skeleton_defs import UserError
 
 
@@ -40,10 +41,11 @@ def test_rate_and_length_decide(root, source, monkeypatch):
     n = len(load_pickle(root / f"annotations/keypoints3d/{source.key}.pkl")["keypoints3d_optim"])
 
     def read(n_frames, rate):
-        monkeypatch.setattr(aist, "length_and_rate", lambda path: (n_frames, rate))
+        header = VideoHeader(1920, 1080, n_frames, rate)
+        monkeypatch.setattr(aist, "video_header", lambda path: header)
         return next(get_adapter("aist").read(root, source))
 
-    monkeypatch.setattr(_video_length, "read_mp4_header", lambda path: None)
+    monkeypatch.setattr(videos, "_HEADER_READERS", {})
     by_decoder = next(get_adapter("aist").read(root, source))
     monkeypatch.undo()
     by_header = next(get_adapter("aist").read(root, source))

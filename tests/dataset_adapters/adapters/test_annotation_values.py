@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from dataset_adapters.adapters._folders import folders_in, names_in, recent_names
 from dataset_adapters.adapters._number_text import number_table, numbers_of
 from dataset_adapters.adapters._values import (
     RecentFiles,
@@ -9,6 +10,7 @@ from dataset_adapters.adapters._values import (
     member,
     natural_key,
     read_json,
+    rows_of,
     shown_count,
     without_partly_missing,
     without_zeros,
@@ -54,6 +56,41 @@ def test_joints_are_missing_as_a_whole():
         [True] * 3,
     ]
     assert np.isnan(without_zeros(joints)).tolist() == [[True] * 3, [False] * 3, [True] * 3]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_dims", [2, 3])
+def test_missing_joints_by_definition(n_dims, dtype):
+    rng = np.random.default_rng(n_dims)
+    joints = rng.integers(0, 2, (50, 7, n_dims)).astype(dtype)
+    joints[rng.random(joints.shape) < 0.1] = np.nan
+    partly = np.isnan(joints).any(axis=-1, keepdims=True)
+    expected = np.where(partly, np.nan, joints)
+    np.testing.assert_array_equal(without_partly_missing(joints), expected)
+    zero = (joints == 0).all(axis=-1, keepdims=True)
+    found = without_zeros(joints)
+    np.testing.assert_array_equal(found, np.where(zero, np.nan, expected))
+    assert found.dtype == dtype
+    whole = np.ones((3, 7, n_dims), dtype)
+    assert without_partly_missing(whole) is whole and without_zeros(whole) is whole
+
+
+def test_all_rows_are_chosen_without_a_copy():
+    assert rows_of(np.ones(3, bool)) == slice(None)
+    assert rows_of(np.array([True, False, True])).tolist() == [0, 2]
+    assert np.arange(0)[rows_of(np.ones(0, bool))].tolist() == []
+
+
+def test_names_in_folders(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a.txt").write_text("")
+    assert names_in(tmp_path) == ["a.txt", "b"] and folders_in(tmp_path) == ["b"]
+    for nowhere in (tmp_path / "none", tmp_path / "a.txt"):
+        assert names_in(nowhere) == folders_in(nowhere) == []
+    assert recent_names(tmp_path) == {"a.txt", "b"}
+    for function in (names_in, folders_in):
+        with pytest.raises(FileError, match="cannot be read"):
+            function(tmp_path / ("x" * 300))
 
 
 @pytest.mark.parametrize(
@@ -104,6 +141,42 @@ def test_other_lines_are_named(data, message):
 def test_cameras_that_are_none():
     with pytest.raises(FileError, match="f: camera 3: no usable camera: R must be a rotation"):
         camera_of("f", "camera 3", R=2 * np.eye(3), t=np.zeros(3), K=np.eye(3))
+
+
+def test_several_files_are_read_together(tmp_path):
+    calls = []
+    recent = RecentFiles(lambda *paths: calls.append(paths) or len(calls))
+    paths = [tmp_path / name for name in "ab"]
+    for path in paths:
+        path.write_text("1")
+    assert recent(*paths) == recent(*paths) == 1
+    assert calls == [tuple(map(str, paths))]
+    paths[1].write_text("22")
+    assert recent(*paths) == 2
+    recent.cache_clear()
+    assert recent(*paths) == 3
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\t\n", "\n\n"])
+def test_tables_are_those_of_their_lines(line_end):
+    rows = np.random.default_rng(0).normal(0, 100, (20, 4)).round(6)
+    lines = ["\t".join(f"{a} {b}" for a, b in ((r[0], r[1]), (r[2], r[3]))) for r in rows.tolist()]
+    data = (line_end.join(lines) + line_end).encode()
+    np.testing.assert_array_equal(number_table("f", data), rows)
+    np.testing.assert_array_equal(number_table("f", data, 4), rows)
+    with pytest.raises(FileError, match="line 1: expected 5 numbers, found 4"):
+        number_table("f", data, 5)
+
+
+def test_odd_tables():
+    assert number_table("f", b" \n\n", 3).shape == (0, 3)
+    # A return alone is a blank, as it does not end a line elsewhere.
+    assert number_table("f", b"1 2\r3\n4 5 6\n").tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert np.isnan(number_table("f", b"nan 1\n")[0, 0])
+    with pytest.raises(FileError, match="line 2: expected numbers, found '#'"):
+        number_table("f", b"1 2\n# 3\n")
+    with pytest.raises(FileError, match="found inf"):
+        number_table("f", b"1 inf\n")
 
 
 def test_files_are_read_again_when_they_change(tmp_path):

@@ -2,9 +2,11 @@ import json
 import pickle
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from miniature_copies import copy_of, overwrite, read_damaged
+from pycocotools import mask
 
 from dataset_adapters import get_adapter
 from dataset_adapters.adapter import Source
@@ -95,6 +97,7 @@ def test_fits_of_the_later_release(root):
         examples(get_adapter("behave", fits="30fps"), root)
 
 
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # pycocotools
 def test_frames_lack_fits_images_and_masks(root):
     shutil.copytree(root / FRAME, root / FRAME.replace("t0003", "t0007"))
     shutil.copytree(root / FRAME, root / FRAME.replace("t0003", "t0008"))
@@ -103,10 +106,15 @@ def test_frames_lack_fits_images_and_masks(root):
     (root / FRAME / "k1.person_mask.jpg").unlink()
     found = examples(ADAPTER, root)
     assert list(found) == [3000] + [4000] * (4000 in found)
-    assert found[3000].extras["mask_image"] == ""
+    assert found[3000].mask is None
     others = examples(ADAPTER, root, "k3")
     assert 8000 in others and 7000 not in others
-    assert others[8000].extras["mask_image"] == f"sequences/{NAME}/t0008.000/k3.person_mask.jpg"
+    silhouette = cv2.imread(str(root / f"sequences/{NAME}/t0008.000/k3.person_mask.jpg"), 0) > 127
+    np.testing.assert_array_equal(mask.decode(others[8000].mask), silhouette)
+    for path in root.rglob("*.person_mask.jpg"):
+        path.unlink()
+    (block, *_) = ADAPTER.read(root, SOURCE)
+    assert block.masks is None
 
 
 def test_sequences_that_are_not_for_training_are_for_testing(root):

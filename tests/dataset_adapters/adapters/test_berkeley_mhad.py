@@ -8,6 +8,7 @@ from dataset_adapters import get_adapter
 from dataset_adapters.adapter import Source
 from dataset_adapters.adapters.berkeley_mhad import WORLD_FROM_C3D
 from dataset_adapters.containers.errors import FileError
+from dataset_adapters.images import load
 
 ADAPTER = get_adapter("berkeley_mhad")
 FOLDER = "Camera/Cluster01/Cam02/S01/A01/R01"
@@ -37,11 +38,13 @@ def test_text_and_c3d_agree():
 
 def test_bayer_images_are_marked_and_kinect_ones_are_not():
     root = master("berkeley_mhad")
-    assert list(read_one(root).extras["bayer"]) == ["GRBG"] * len(read_one(root))
+    stereo = read_one(root)
+    assert stereo.bayer == "GRBG" and stereo[0].image.bayer == "GRBG" and not stereo.extras
+    assert load(root, stereo.image_ref(0)).shape == (480, 640, 3)
     kinect = Source("train", "Kinect/Kin01/S01/A01/R01")
     assert kinect in ADAPTER.sources(root, "train")
     block = read_one(root, kinect)
-    assert not block.extras and block.images[0].endswith(".ppm")
+    assert not block.bayer and block.images[0].endswith(".ppm")
     without = get_adapter("berkeley_mhad", kinect=False)
     assert kinect not in without.sources(root, "train")
 
@@ -51,7 +54,7 @@ def test_converted_images_are_taken(tmp_path):
     for path in (root / FOLDER).glob("*.pgm"):
         path.rename(path.with_suffix(".jpg"))
     block = read_one(root)
-    assert all(name.endswith(".jpg") for name in block.images) and not block.extras
+    assert all(name.endswith(".jpg") for name in block.images) and not block.bayer
 
 
 def test_missing_images_are_left_out(tmp_path):

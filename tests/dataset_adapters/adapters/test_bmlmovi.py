@@ -9,7 +9,7 @@ from miniature_copies import copy_of, master, overwrite, read_damaged
 from dataset_adapters import get_adapter
 from dataset_adapters.adapter import Source
 from dataset_adapters.adapters._bmlmovi_cameras import published_camera
-from dataset_adapters.adapters.bmlmovi import _read_takes
+from dataset_adapters.adapters._bmlmovi_takes import read_takes
 from dataset_adapters.containers.errors import FileError
 
 ADAPTER = get_adapter("bmlmovi")
@@ -17,6 +17,11 @@ SOURCE = Source("train", "F_PG1_Subject_1_L.avi")
 MOCAP = "F_Subjects_1_45/F_v3d_Subject_1.mat"
 #: The 15 points of the S rounds: lfronthead ... rwri.
 REDUCED = [5, 6, 12, 13, 20, 36, 37, 43, 44, 51, 67, 71, 77, 79, 85]
+
+
+def points_of(path):
+    """Reads all frames of a file's recordings."""
+    return [take.points().values for take in read_takes(path)]
 
 
 def read_one(root, source=SOURCE, adapter=ADAPTER):
@@ -38,7 +43,7 @@ def points(n, n_frames=3):
 
 def test_virtual_markers_follow_where_they_are_kept_apart(tmp_path):
     markers, virtual = points(67), -points(20)
-    (found,) = _read_takes(
+    (found,) = points_of(
         write_moves(
             tmp_path / "a.mat", {"markerLocation": markers, "virtualMarkerLocation": virtual}
         )
@@ -55,7 +60,7 @@ def test_reduced_rounds_fill_their_places():
 
 def test_17_columns_become_15_points(tmp_path):
     markers = points(17)
-    (found,) = _read_takes(write_moves(tmp_path / "a.mat", {"markerLocation": markers}))
+    (found,) = points_of(write_moves(tmp_path / "a.mat", {"markerLocation": markers}))
     columns = [c for c in range(17) if c not in (5, 11)]
     np.testing.assert_array_equal(found[:, REDUCED], markers[:, columns])
     assert np.isnan(np.delete(found, REDUCED, axis=1)).all()
@@ -65,7 +70,7 @@ def test_only_whole_zeros_are_missing(tmp_path):
     markers = points(87)
     markers[0, 3] = 0
     markers[1, 4] = [-5, 0, 0]
-    (found,) = _read_takes(write_moves(tmp_path / "a.mat", {"markerLocation": markers}))
+    (found,) = points_of(write_moves(tmp_path / "a.mat", {"markerLocation": markers}))
     assert np.isnan(found[0, 3]).all()
     assert found[1, 4].tolist() == [-5, 0, 0]
     assert np.isnan(found).sum() == 3
@@ -109,7 +114,7 @@ def test_phones_are_read_with_a_calibration(tmp_path):
     adapter = with_phone(tmp_path)
     assert PHONE in adapter.sources(root, "train")
     block = read_one(root, PHONE, adapter)
-    (mocap,) = _read_takes(str(root / MOCAP))
+    (mocap,) = points_of(str(root / MOCAP))
     # Frame 0 lies before the mocap; frame i shows mocap frame 2 i - 1.
     assert block.frames[0] == 1
     np.testing.assert_allclose(block.joints3d[0], mocap[1])
@@ -121,7 +126,7 @@ def test_phones_are_read_with_a_calibration(tmp_path):
 def test_phone_poses_are_interpolated(tmp_path):
     root = master("bmlmovi")
     block = read_one(root, PHONE, with_phone(tmp_path, offset_s=0.75 / 120))
-    (mocap,) = _read_takes(str(root / MOCAP))
+    (mocap,) = points_of(str(root / MOCAP))
     expected = 0.75 * mocap[1] + 0.25 * mocap[2]
     assert block.frames[0] == 1
     np.testing.assert_allclose(block.joints3d[0], expected, rtol=0, atol=1e-6)
@@ -182,14 +187,21 @@ def test_phone_calibration_is_checked(tmp_path, changes, message):
 )
 def test_other_moves_are_refused(tmp_path, move, message):
     with pytest.raises(FileError, match=message):
-        _read_takes(write_moves(tmp_path / "a.mat", move))
+        points_of(write_moves(tmp_path / "a.mat", move))
 
 
 def test_other_variables_are_refused(tmp_path):
     path = tmp_path / "a.mat"
     scipy.io.savemat(path, {"x": np.zeros(3)})
     with pytest.raises(FileError, match="expected a variable Subject_<n>_F .* found x"):
-        _read_takes(str(path))
+        points_of(str(path))
+
+
+def test_cameras_need_every_fourth_frame(tmp_path):
+    markers = points(87, 9)
+    (take,) = read_takes(write_moves(tmp_path / "a.mat", {"markerLocation": markers}))
+    np.testing.assert_array_equal(take.points(4).values, take.points().values[::4])
+    assert take.points(4) is take.points(4) and len(take.points(4)) == 3
 
 
 def test_missing_round(tmp_path):

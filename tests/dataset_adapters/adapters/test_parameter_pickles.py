@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dataset_adapters.adapters import _parameter_pickles
-from dataset_adapters.adapters._parameter_pickles import read_parameter_pickles
+from dataset_adapters.adapters._parameter_pickles import ParameterPickles
 from dataset_adapters.containers.errors import FileError
 
 SIZES = {"pose": 6, "betas": 2}
@@ -46,7 +46,7 @@ def n_parsed(monkeypatch):
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_as_pickle_reads_them(tmp_path, n_parsed, dtype, protocol):
     written = bodies(20, dtype)
-    found = read_parameter_pickles(write(tmp_path, written, protocol=protocol), SIZES)
+    found = ParameterPickles(SIZES).read(write(tmp_path, written, protocol=protocol))
     for key in SIZES:
         np.testing.assert_array_equal(found[key], [np.ravel(body[key]) for body in written])
     # Protocol 2 spells contents out as text; a foreign byte order is not looked for.
@@ -57,10 +57,23 @@ def test_other_layouts_among_them(tmp_path, n_parsed):
     written = bodies(9)
     written[3] = {"betas": written[3]["betas"], "pose": written[3]["pose"]}
     written[4]["gender"] = "woman"
-    found = read_parameter_pickles(write(tmp_path, written), SIZES)
+    found = ParameterPickles(SIZES).read(write(tmp_path, written))
     for key in SIZES:
         np.testing.assert_array_equal(found[key], [np.ravel(body[key]) for body in written])
-    assert n_parsed() == 4
+    assert n_parsed() == 3
+
+
+def test_layouts_are_known_again(tmp_path, n_parsed):
+    paths = write(tmp_path, bodies(6))
+    reader = ParameterPickles(SIZES)
+    first, again = reader.read(paths[:3]), reader.read(paths[3:])
+    assert n_parsed() == 1
+    whole = ParameterPickles(SIZES).read(paths)
+    np.testing.assert_array_equal(np.concatenate([first["pose"], again["pose"]]), whole["pose"])
+    reader.cache_clear()
+    reader.read(paths)
+    assert n_parsed() == 3
+    assert reader.read([])["betas"].shape == (0, 2)
 
 
 def test_layouts_that_cannot_be_located(tmp_path):
@@ -70,7 +83,7 @@ def test_layouts_that_cannot_be_located(tmp_path):
     paths = [tmp_path / "0.pkl", tmp_path / "1.pkl"]
     for path in paths:
         path.write_bytes(odd)
-    found = read_parameter_pickles(paths, SIZES)
+    found = ParameterPickles(SIZES).read(paths)
     np.testing.assert_array_equal(found["betas"][1], bodies(1)[0]["betas"])
 
 
@@ -87,10 +100,10 @@ def test_errors_name_the_file(tmp_path, change, message):
     written = bodies(9)
     written[7].update(change)
     with pytest.raises(FileError, match=message):
-        read_parameter_pickles(write(tmp_path, written), SIZES)
+        ParameterPickles(SIZES).read(write(tmp_path, written))
 
 
 def test_missing_keys_and_no_files(tmp_path):
-    assert read_parameter_pickles([], SIZES)["pose"].shape == (0, 6)
+    assert ParameterPickles(SIZES).read([])["pose"].shape == (0, 6)
     with pytest.raises(FileError, match="expected the key 'betas', found pose"):
-        read_parameter_pickles(write(tmp_path, [{"pose": np.zeros(6)}]), SIZES)
+        ParameterPickles(SIZES).read(write(tmp_path, [{"pose": np.zeros(6)}]))

@@ -1,8 +1,11 @@
 import json
+import shutil
 
+import cv2
 import numpy as np
 import pytest
 from miniature_copies import copy_of, overwrite, read_damaged
+from pycocotools import mask
 
 from dataset_adapters import get_adapter
 from dataset_adapters.adapter import Source
@@ -42,7 +45,24 @@ def test_numbers_of_an_image(root):
         atol=1e-6,
     )
     assert example.image.path == "trainset/images/00001.jpg"
-    assert example.extras["mask_image"] == "trainset/masks/00001.png"
+
+
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # pycocotools
+def test_silhouettes_are_read_when_they_are_asked_for(root):
+    (root / "trainset/masks/00000.png").unlink()
+    (root / "trainset/masks/00002.png").write_bytes(b"no image")
+    (block,) = ADAPTER.read(root, TRAIN)
+    assert block[0].mask is None
+    silhouette = cv2.imread(str(root / "trainset/masks/00001.png"), 0) > 127
+    assert silhouette.any()
+    np.testing.assert_array_equal(mask.decode(block[1].mask), silhouette)
+    assert block.select([1]).masks[0]["size"] == block[1].mask["size"] == [720, 1280]
+    assert block[2].mask is not None
+    with pytest.raises(FileError, match=r"00002\.png: expected an image"):
+        dict(block[2].mask)
+    shutil.rmtree(root / "trainset/masks")
+    (block,) = ADAPTER.read(root, TRAIN)
+    assert block.masks is None
 
 
 def test_unit_of_each_image(root):

@@ -116,9 +116,12 @@ def index_start(path):
         (lambda p: patched(p, variable_start(p) + 340, 10**6), "number of dimensions 1000000"),
         (lambda p: patched(p, variable_start(p) + 20, CDF_CHAR), "expected plain numbers"),
         (lambda p: patched(p, variable_start(p) + 48, 1), "found sparse ones"),
-        # The index points at itself.
+        # The index has no entries and points at itself.
         (
-            lambda p: patched(p, index_start(p) + 12, index_start(p), ">q"),
+            lambda p: (
+                patched(p, index_start(p) + 12, index_start(p), ">q")
+                or patched(p, index_start(p) + 24, 0)
+            ),
             "at most 400 index records",
         ),
         (lambda p: patched(p, index_start(p) + 20, 10**9), "impossible number of entries"),
@@ -161,5 +164,20 @@ def test_mutations(tmp_path, values, compressed):
         assert found is None or found.dtype.kind in "fiu"
 
 
-def test_cdflib_agrees(plain):
-    np.testing.assert_array_equal(read_cdf(plain, "Pose"), cdflib.CDF(plain).varget("Pose"))
+@pytest.mark.parametrize("encoding", [1, 6])
+@pytest.mark.parametrize("compressed", [0, 6])
+@pytest.mark.parametrize(
+    "kind, dtype",
+    [(1, "i1"), (2, "i2"), (4, "i4"), (8, "i8"), (11, "u1"), (12, "u2"), (14, "u4"), (21, "f4"),
+     (22, "f8"), (41, "i1"), (44, "f4"), (45, "f8")],
+)  # fmt: skip
+def test_cdflib_agrees(tmp_path, kind, dtype, compressed, encoding):
+    values = np.random.default_rng(kind).integers(0, 100, (300, 2, 3)).astype(dtype)
+    path = write(
+        tmp_path / "a.cdf", values, kind=kind, sizes=[2, 3], Compress=compressed,
+        spec={"Encoding": encoding}, Block_Factor=64,
+    )  # fmt: skip
+    found, expected = read_cdf(path, "Pose"), cdflib.CDF(path).varget("Pose")
+    assert found.dtype == expected.dtype == dtype and found.flags.writeable
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found, values)

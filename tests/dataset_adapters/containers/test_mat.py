@@ -175,6 +175,74 @@ def test_hand_written_elements(tmp_path):
     assert found["deep"][0, 0][0, 0][0, 0].tolist() == [[7]]
 
 
+def many_cells(n=60):
+    """Returns cells of which runs have one form, interrupted by others."""
+    rng = np.random.default_rng(0)
+    cells = np.empty((1, 4 * n), object)
+    for i in range(4 * n):
+        part, shape = divmod(i, n)[0], (2 if i % 23 == 11 and i < n else 19, 3)
+        dtype = (float, np.float32, np.uint8, bool)[part]
+        cells[0, i] = rng.integers(0, 200, shape).astype(dtype)
+    cells[0, 3 * n // 2] = np.zeros((0, 3))
+    cells[0, 5 * n // 3] = "text"
+    return cells
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_runs_of_cells_are_those_of_scipy(tmp_path, packed):
+    path = tmp_path / "cells.mat"
+    savemat(path, {"cells": many_cells(), "few": many_cells(5)}, do_compression=packed)
+    for name, expected in ((k, v) for k, v in loadmat(path).items() if not k.startswith("__")):
+        found = read_mat(path)[name]
+        assert found.shape == expected.shape
+        for ours, theirs in zip(found.ravel(), expected.ravel(), strict=True):
+            if isinstance(ours, str):
+                assert [ours] == theirs.tolist()
+                continue
+            # It takes logical arrays for numbers.
+            assert ours.dtype == theirs.dtype or (ours.dtype, theirs.dtype) == (bool, np.uint8)
+            np.testing.assert_array_equal(ours, theirs)
+            assert ours.flags.writeable
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_runs_by_hand(tmp_path, order):
+    def cell(value):
+        packed = struct.pack(f"{order}2h", value, -value) + bytes(4)
+        head = struct.pack(f"{order}8I2i4I", 14, 56, 6, 8, 6, 0, 5, 8, 1, 2, 1, 0, 3, 4)
+        return head + packed
+
+    # Doubles that are stored as 16-bit integers; a short cell after them, then more.
+    short = struct.pack(f"{order}8I2i2I", 14, 48, 6, 8, 9, 0, 5, 8, 1, 2, 1, 0)
+    short += struct.pack(f"{order}I", 2 << 16 | 2) if order == "<" else b"\0\2\0\2"
+    short += b"\7\x08\0\0"
+    cells = [cell(i) for i in range(40)] + [short] + [cell(i) for i in range(20)]
+    body = struct.pack(f"{order}6I2i2I", 6, 8, 1, 0, 5, 8, 1, len(cells), 1, 5) + b"cells\0\0\0"
+    body += b"".join(cells)
+    path = tmp_path / "a.mat"
+    mark = b"\0\1IM" if order == "<" else b"\1\0MI"
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + mark
+    path.write_bytes(head + struct.pack(f"{order}2I", 14, len(body)) + body)
+    found = read_mat(path)["cells"].ravel()
+    assert found[40].tolist() == [[7, 8]] and found[40].dtype == np.uint8
+    values = [found[i].tolist() for i in range(61) if i != 40]
+    assert values == [[[i, -i]] for i in (*range(40), *range(20))]
+    assert {cell.dtype.str for i, cell in enumerate(found) if i != 40} == {"<f8"}
+
+
+def test_large_arrays_can_be_written_to_and_do_not_overlap(tmp_path):
+    path = tmp_path / "large.mat"
+    values = {"a": np.arange(20_000.0).reshape(100, 200), "b": np.ones((3, 100, 100), np.float32)}
+    savemat(path, values)
+    found = read_mat(path)
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, values[name])
+        assert array.dtype == values[name].dtype
+    found["a"][:] = -1
+    np.testing.assert_array_equal(found["b"], values["b"])
+    np.testing.assert_array_equal(read_mat(path)["a"], values["a"])
+
+
 @pytest.mark.parametrize(
     "elements, message",
     [
@@ -218,7 +286,7 @@ def test_truncated_v5(mat5, cut):
 @pytest.mark.parametrize("packed", [False, True])
 def test_damaged_v5(tmp_path, packed):
     good = io.BytesIO()
-    savemat(good, CONTENT, do_compression=packed)
+    savemat(good, CONTENT | {"cells": many_cells(18)}, do_compression=packed)
     path = tmp_path / "damaged.mat"
     for data in mutations(good.getvalue(), 100):
         path.write_bytes(data)

@@ -7,8 +7,8 @@ from fuzzing import bounded, mutations
 from miniatures.scene import write_video
 
 from dataset_adapters.containers.errors import FileError
-from dataset_adapters.containers.mp4 import VideoHeader, read_mp4_header
-from dataset_adapters.images import video_size
+from dataset_adapters.containers.mp4 import read_mp4_header
+from dataset_adapters.containers.video_header import VideoHeader
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,9 @@ def video(tmp_path_factory):
 
 def test_header_is_that_of_the_decoder(video):
     header = read_mp4_header(video)
-    assert (header.width, header.height, header.n_frames) == video_size(video) == (64, 48, 7)
+    assert header == VideoHeader(64, 48, 7, header.rate)
     capture = cv2.VideoCapture(str(video))
+    assert [capture.get(key) for key in (3, 4, 7)] == [64, 48, 7]
     assert header.rate == pytest.approx(capture.get(cv2.CAP_PROP_FPS), rel=1e-6)
     assert header.rate == pytest.approx(59.94, rel=1e-4)
     capture.release()

@@ -12,13 +12,21 @@ from skelbridge.atlas.patterns import PatternMaps, convert_with_patterns
 WEIGHTS = np.random.default_rng(0).normal(size=(17, 24))
 
 
-def build(trust):
+def each(function):
+    """Builds the weights of all patterns by a function that builds those of one."""
+    return lambda trusts: np.stack([function(trust) for trust in trusts])
+
+
+def alone(trust):
     """Weights that tell the pattern: rows in proportion to the trust; the third needs joint 0."""
     weights = WEIGHTS * trust
     weights = weights / weights.sum(axis=1, keepdims=True)
     weights[2] = np.nan if trust[0] == 0 else weights[2]
     weights[3] = np.nan
     return weights
+
+
+build = each(alone)
 
 
 def poses_with_gaps(shape, *, dtype=np.float64, n_patterns=7, seed=0):
@@ -30,7 +38,7 @@ def poses_with_gaps(shape, *, dtype=np.float64, n_patterns=7, seed=0):
     return poses
 
 
-def one_by_one(poses, function=build):
+def one_by_one(poses, function=alone):
     """The definition: every pose with a map of its own."""
     flat = poses.reshape(-1, *poses.shape[-2:]).astype(np.float64)
     result = []
@@ -91,7 +99,7 @@ def test_one_coordinate_that_is_not_finite_makes_the_joint_missing(dtype, coordi
 @pytest.mark.parametrize("share", [0.1, 1.0])
 def test_what_complete_poses_lack_others_may_have(share):
     def odd(trust):
-        weights = build(trust)
+        weights = alone(trust)
         weights[6] = np.nan if trust.all() else weights[6]
         return weights
 
@@ -99,8 +107,39 @@ def test_what_complete_poses_lack_others_may_have(share):
     poses = rng.normal(size=(500, 24, 3))
     poses[rng.random(500) < share, 7] = np.nan
     np.testing.assert_allclose(
-        convert_with_patterns(poses, odd), one_by_one(poses, odd), atol=1e-10
+        convert_with_patterns(poses, each(odd)), one_by_one(poses, odd), atol=1e-10
     )
+
+
+@pytest.mark.parametrize("value", ODD_VALUES)
+def test_no_joint_that_all_patterns_have_shows_what_is_not_finite(value):
+    def halves(trust):
+        weights = np.stack([trust, trust * np.arange(1, 25)])
+        weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1)
+        weights[int(trust[0])] = np.nan
+        return weights if trust.any() else np.full((2, 24), np.nan)
+
+    poses = np.random.default_rng(3).normal(size=(400, 24, 3))
+    poses[::2, 0], poses[::3, 7, 1], poses[5] = value, value, np.nan
+    np.testing.assert_allclose(
+        convert_with_patterns(poses, each(halves)), one_by_one(poses, halves), atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("value", ODD_VALUES)
+@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+def test_joints_that_the_data_never_has(share, value):
+    usual = np.ones(24, bool)
+    usual[[4, 5]] = False
+    rng = np.random.default_rng(8)
+    poses = rng.normal(size=(2000, 24, 3))
+    poses[rng.random((2000, 24)) < share * 0.1] = np.nan
+    poses[:, ~usual] = value
+    poses[3, 4] = 1.0  # once it has one
+    maps = PatternMaps(build, 24, usual=usual)
+    np.testing.assert_allclose(maps.apply(poses), one_by_one(poses), atol=1e-10)
+    complete = (np.isfinite(poses).all(axis=2) == usual).all(axis=1)
+    assert maps.incomplete_frames == 2000 - complete.sum() > 0
 
 
 def test_unused_joints_may_hold_anything():
@@ -112,7 +151,7 @@ def test_unused_joints_may_hold_anything():
     poses = poses_with_gaps((100,))
     poses[:, 5] = np.random.default_rng(0).choice([np.inf, np.nan, 1e300], (100, 3))
     seen = np.isfinite(poses[:, 0]).all(axis=1)
-    result = convert_with_patterns(poses, only_first)
+    result = convert_with_patterns(poses, each(only_first))
     np.testing.assert_array_equal(result[seen, 0], poses[seen, 0])
     assert np.isnan(result[~seen]).all()
 
@@ -135,7 +174,7 @@ def test_more_joints_than_fit_in_one_key(count):
         )
 
     np.testing.assert_allclose(
-        convert_with_patterns(poses, uniform), one_by_one(poses, uniform), atol=1e-10
+        convert_with_patterns(poses, each(uniform)), one_by_one(poses, uniform), atol=1e-10
     )
 
 
@@ -144,15 +183,15 @@ def test_maps_are_built_once_per_pattern_and_kept_as_memory_allows(monkeypatch):
 
     def counting(trust):
         built.append(trust.tobytes())
-        return build(trust)
+        return alone(trust)
 
     poses = poses_with_gaps((500,), n_patterns=30)
-    maps = PatternMaps(counting, 24)
+    maps = PatternMaps(each(counting), 24)
     first, second = maps.apply(poses), maps.apply(poses[::-1])
     assert len(built) == len(set(built))
     np.testing.assert_allclose(first, second[::-1], atol=1e-12)
     monkeypatch.setattr(module, "_CACHE_BYTES", 100_000)
-    small = PatternMaps(counting, 24)
+    small = PatternMaps(each(counting), 24)
     np.testing.assert_allclose(small.apply(poses), first, atol=1e-12)
     assert 1 <= len(small._cache) < 5
 
@@ -166,7 +205,7 @@ def test_confidence_becomes_trust_in_few_levels():
     for pose, trust in enumerate([1, 0.5, 0.5, 0.25, 0, 0]):
         levels = np.ones(24)
         levels[4] = trust
-        expected = build(levels) @ np.nan_to_num(poses[pose])
+        expected = alone(levels) @ np.nan_to_num(poses[pose])
         np.testing.assert_allclose(result[pose], expected, atol=1e-12)
 
 
@@ -196,10 +235,10 @@ def test_carried_confidence_is_that_of_the_joints_that_decide():
         return weights
 
     confidence = np.array([[0.9, 0.8, 0.1], [0, 0.8, 0.7], [0.9, 0.8, 0]], np.float32)
-    result = PatternMaps(copies, 3).apply_confidence(confidence)
+    result = PatternMaps(each(copies), 3).apply_confidence(confidence)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, [[0.8, 0.1], [0, 0.7], [0.8, 0.8]])
-    seen = PatternMaps(copies, 3).apply_confidence(np.array([[True, True, False]]))
+    seen = PatternMaps(each(copies), 3).apply_confidence(np.array([[True, True, False]]))
     np.testing.assert_array_equal(seen, [[True, True]])
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skelbridge.conversion.fit_solving import RidgeProblem, sparse_weights
+from skelbridge.conversion.fit_validation import most_cautious
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal(size=(40, 5)) * 100
@@ -94,3 +95,30 @@ def test_sparse_weights_of_data_without_variance():
         ridge_mm=np.zeros(1), l1=60.0,
     )  # fmt: skip
     np.testing.assert_allclose(found.sum(), 1)
+
+
+@pytest.mark.parametrize(
+    "scores, expected",
+    [
+        # The last one is worse by 1 on each fold: surely.
+        ([[4, 5, 6, 5], [5, 6, 7, 6]], 0),
+        # Worse by 1 in the mean, but by -8 to 10: perhaps not.
+        ([[4, 5, 6, 5], [14, 3, 0, 7]], 1),
+        # Differences 3, 1, -1, 1: mean 1 is more than its standard error sqrt(8/3) / 2 = 0.816.
+        ([[4, 5, 6, 5], [7, 6, 5, 6]], 0),
+        # Differences 4, 1, -2, 1: mean 1 is less than sqrt(18/3) / 2 = 1.22.
+        ([[4, 5, 6, 5], [8, 6, 4, 6]], 1),
+        # Of options beyond the best, the last that is fine, also where one between is not.
+        ([[9, 9, 9, 9], [4, 5, 6, 5], [5, 6, 7, 6], [8, 6, 4, 6]], 3),
+        # Equal ones.
+        ([[1, 1, 1, 1], [1, 1, 1, 1]], 1),
+        # A fold that does not count: of 4, 1, -2 the mean 1 is less than sqrt(18/2) / sqrt(3).
+        ([[4, 5, 6, np.nan], [8, 6, 4, np.nan]], 1),
+        ([[4, 5, 6, np.nan], [5, 6, 7, np.nan]], 0),
+    ],
+)
+def test_the_most_cautious_option_that_is_not_clearly_worse(scores, expected):
+    scores = np.array(scores, dtype=float)
+    assert most_cautious(scores[:, :, None]) == [expected]
+    several = np.stack([scores, scores[:1] + 0 * scores])[..., None].swapaxes(0, 1)
+    assert most_cautious(several).tolist() == [[expected], [len(scores) - 1]]

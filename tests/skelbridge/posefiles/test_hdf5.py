@@ -251,7 +251,7 @@ def test_a_filter_that_is_not_installed(path):
 
 def test_large_chunks_are_refused(path, monkeypatch):
     """A whole chunk is unpacked for one value."""
-    monkeypatch.setattr("skelbridge.posefiles.hdf5_tree.MAX_CHUNK_BYTES", 1000)
+    monkeypatch.setattr("dataset_adapters.containers.hdf5_storage.MAX_CHUNK_BYTES", 1000)
     with h5py.File(path, "w") as file:
         file.create_dataset("joints", data=POSE, chunks=POSE.shape, compression="gzip")
     with pytest.raises(FileError, match="its chunks of 2040 bytes are too large"):
