@@ -76,6 +76,7 @@ def prepare(
       UserError: one line that says what is wrong and what to do.
     """
     root = adapter.checked_root(root)
+    _check_is_there(adapter, root, adapter.chosen_splits(split))
     name = adapter.info.name
     for what, value, least in (
         ("workers", workers, 1), ("max_bad_files", max_bad_files, 0),
@@ -125,6 +126,19 @@ def prepare(
         progress=progress,
         warn=warn,
     )
+
+
+def _check_is_there(adapter: Adapter, root: Path, splits: Sequence[str]) -> None:
+    """Refuses a folder without the dataset: an empty store would look like success."""
+    if any(True for split in splits for _ in adapter.sources(root, split)):
+        return
+    required = [finding for finding in adapter.check(root) if finding.item.required]
+    if required and all(finding.is_missing for finding in required):
+        name, item = adapter.info.name, required[0].item
+        raise UserError(
+            f"{root}: expected {adapter.info.title}, found none of its files, such as "
+            f"{item.pattern} (skelbridge datasets show {name} tells how to arrange them)"
+        )
 
 
 def dataset_facts(info: DatasetInfo, *, root: Path | None = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from miniatures import write_miniature
 
 from dataset_adapters import adapter_class, list_adapters
 from skelbridge.cli import cli
+from skeleton_defs import UserError
 
 NAMES = (
     "muco panoptic aist humbi mpi_inf_3dhp rich behave aspset 3doh50k ikea_asm h36m totalcapture "
@@ -79,3 +80,10 @@ def test_two_datasets_in_one_store(tmp_path):
 
 def test_adapters_are_listed_once():
     assert len(set(list_adapters())) == len(list_adapters())
+
+
+def test_a_folder_without_the_dataset_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="found none of its files, such as S"):
+        run("prepare", "h36m", "--root", str(tmp_path / "empty"), "--store", str(tmp_path / "s"))
+    assert not (tmp_path / "s").exists()

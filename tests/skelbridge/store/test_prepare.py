@@ -393,6 +393,9 @@ def test_the_largest_plain_coordinate_keeps_its_digits():
 
 
 def test_nothing_to_read(tmp_path):
+    # The dataset's files are there, but hold nothing for these splits.
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "empty.json").touch()
     report = prepare(InMemory(), tmp_path, tmp_path / "s")
     assert report.n_examples == 0
     store = open_store(tmp_path / "s")
