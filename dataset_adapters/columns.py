@@ -42,6 +42,18 @@ class CheckedJoints:
             raise ValueError(f"{name} must have an axis of joints. Received {values.shape}")
         self._set(values, _presence(name, values))
 
+    @classmethod
+    def known(cls, values: np.ndarray, is_present: np.ndarray) -> CheckedJoints:
+        """Returns joints of which the caller knows which are missing, and that these are all NaN.
+
+        Args:
+          values: (N, J, D), finite where present.
+          is_present: (N, J) bool.
+        """
+        joints = object.__new__(cls)
+        joints._set(values, is_present)
+        return joints
+
     def _set(self, values: np.ndarray, is_present: np.ndarray) -> None:
         self.values, self.is_present = values.view(), is_present.view()
         self.values.flags.writeable = self.is_present.flags.writeable = False
@@ -50,9 +62,11 @@ class CheckedJoints:
         return len(self.values)
 
     def __getitem__(self, rows: slice | np.ndarray) -> CheckedJoints:
-        part = object.__new__(CheckedJoints)
-        part._set(self.values[rows], self.is_present[rows])
-        return part
+        return CheckedJoints.known(self.values[rows], self.is_present[rows])
+
+    def of_joints(self, joints: slice | Sequence[int]) -> CheckedJoints:
+        """Returns some of the J joints, or all in another order."""
+        return CheckedJoints.known(self.values[:, joints], self.is_present[:, joints])
 
 
 class LazyColumn(Sequence, abc.ABC):

@@ -8,7 +8,7 @@ from ..columns import CheckedJoints
 from ..containers.errors import FileError
 from ..containers.file_text import list_names
 from ..containers.mat import read_mat
-from ._values import as_array, without_zeros
+from ._values import as_array, present_joints
 
 N_MARKERS, N_VIRTUAL = 67, 20
 #: The S rounds have 12 markers and 5 joint centres, of which these columns go to these points.
@@ -42,10 +42,11 @@ class Take:
           FileError: the struct holds something else.
         """
         if step not in self._made:
-            self._made[step] = CheckedJoints(np.ascontiguousarray(self._points(step)))
+            self._made[step] = present_joints(self._points(step))
         return self._made[step]
 
     def _points(self, step: int) -> np.ndarray:
+        """Returns (n, 87, 3) mm, zeros for missing points."""
         markers = self._part("markerLocation", step)
         n = markers.shape[1]
         if n == N_MARKERS + N_VIRTUAL:
@@ -55,7 +56,7 @@ class Take:
             if virtual.shape == (len(markers), N_VIRTUAL, 3):
                 return np.concatenate([markers, virtual], axis=1)
         if n == max(REDUCED_COLUMNS) + 1:
-            points = np.full((len(markers), N_MARKERS + N_VIRTUAL, 3), np.nan)
+            points = np.zeros((len(markers), N_MARKERS + N_VIRTUAL, 3))
             points[:, REDUCED_POINTS] = markers[:, REDUCED_COLUMNS]
             return points
         raise FileError(
@@ -66,8 +67,7 @@ class Take:
     def _part(self, key: str, step: int) -> np.ndarray:
         part = self._move[key]
         part = part[::step] if np.ndim(part) else part
-        part = as_array(self._path, f"move.{key}", part, (None, None, 3), may_miss=True)
-        return without_zeros(part)
+        return as_array(self._path, f"move.{key}", part, (None, None, 3), may_miss=True)
 
 
 def read_takes(path: str) -> list[Take]:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ..camera import Camera, moved
+from ..columns import CheckedJoints
 from ..containers.errors import FileError
 from ..containers.file_bytes import read_bytes
 from ..containers.file_text import decode, quote
 from ..containers.mat import read_mat
-from ..containers.text_numbers import read_plausible_number
 from ._values import (
     MAX_COORDINATE,
     RecentFiles,
@@ -35,8 +35,7 @@ def read_annotation(
     keys: tuple[str, ...],
     *,
     cameras: Collection[int] | None = None,
-    dtype: type | None = None,
-) -> dict[str, dict[int, np.ndarray]]:
+) -> dict[str, dict[int, CheckedJoints]]:
     """Reads an `annot.mat` of the training set.
 
     Args:
@@ -44,7 +43,6 @@ def read_annotation(
       keys: `annot2` (px), `annot3` or `univ_annot3` (mm in camera coordinates; with limbs of an
         average person).
       cameras: those that are wanted; default: all.
-      dtype: of the arrays; default: as in the file.
 
     Returns:
       Key -> camera number -> (N, 28, 2 or 3).
@@ -63,7 +61,7 @@ def read_annotation(
             if cameras is not None and number not in cameras:
                 continue
             joints = _joints(path, f"{key} of camera {number}", cell, n_dims)
-            found[key][number] = joints if dtype is None else joints.astype(dtype, copy=False)
+            found[key][number] = joints
             if len(joints) != len(found[keys[0]][number]):
                 raise FileError(
                     path,
@@ -73,21 +71,23 @@ def read_annotation(
     return found
 
 
-def _joints(path, what: str, cell, n_dims: int) -> np.ndarray:
+def _joints(path, what: str, cell, n_dims: int) -> CheckedJoints:
     """Returns (N, 28, D) of a cell, looked at no more than needed: there are 100 000 rows."""
-    is_plain = isinstance(cell, np.ndarray) and cell.dtype.kind == "f"
-    if not is_plain or cell.ndim != 2 or cell.shape[1] != 28 * n_dims or not len(cell):
-        cell = as_array(path, what, cell, (None, 28 * n_dims), may_miss=True)
-    elif not (cell.min() >= -MAX_COORDINATE and cell.max() <= MAX_COORDINATE):  # or NaN
-        as_array(path, what, cell, cell.shape, may_miss=True)
-        return without_partly_missing(cell.reshape(-1, 28, n_dims))
-    return np.ascontiguousarray(cell).reshape(-1, 28, n_dims)
+    is_plain = isinstance(cell, np.ndarray) and cell.dtype.kind == "f" and cell.ndim == 2
+    is_plain = is_plain and cell.shape[1] == 28 * n_dims and len(cell) > 0
+    # Comparisons with NaN are false.
+    if is_plain and cell.min() >= -MAX_COORDINATE and cell.max() <= MAX_COORDINATE:
+        joints = np.ascontiguousarray(cell).reshape(-1, 28, n_dims)
+        return CheckedJoints.known(joints, np.ones(joints.shape[:2], bool))
+    cell = as_array(path, what, cell, (None, 28 * n_dims), may_miss=True)
+    return CheckedJoints(without_partly_missing(cell.reshape(-1, 28, n_dims)))
 
 
-def to_world(camera: Camera, points: np.ndarray) -> np.ndarray:
-    """Returns camera points (..., 3) in world coordinates, in their own precision."""
-    shift = -(camera.t @ camera.R)
-    return moved(points, camera.R.astype(points.dtype), shift.astype(points.dtype))
+def to_world(camera: Camera, joints: CheckedJoints) -> CheckedJoints:
+    """Returns joints (N, J, 3) in camera coordinates in the world, in their own precision."""
+    points, shift = joints.values, -(camera.t @ camera.R)
+    points = moved(points, camera.R.astype(points.dtype), shift.astype(points.dtype))
+    return CheckedJoints.known(points, joints.is_present)
 
 
 def read_cameras(path: str | os.PathLike) -> dict[int, Camera]:
@@ -102,8 +102,8 @@ def read_cameras(path: str | os.PathLike) -> dict[int, Camera]:
         if words[:1] == ["name"]:
             name, entry = " ".join(words[1:]), {}
         elif words and words[0] in _CAMERA_LINES:
-            values = [read_plausible_number(word) for word in words[1:]]
-            if len(values) != _CAMERA_LINES[words[0]] or None in values:
+            values = _floats(words[1:])
+            if len(values) != _CAMERA_LINES[words[0]]:
                 raise FileError(
                     path,
                     f"line {number}: expected {_CAMERA_LINES[words[0]]} numbers after "
@@ -116,6 +116,14 @@ def read_cameras(path: str | os.PathLike) -> dict[int, Camera]:
     if not cameras:
         raise FileError(path, "expected cameras (name, size, intrinsic, extrinsic), found none")
     return cameras
+
+
+def _floats(words: list[str]) -> list[float]:
+    """Returns words as numbers, none where there is something else among them."""
+    try:
+        return list(map(float, words))
+    except ValueError:
+        return []
 
 
 recent_cameras = RecentFiles(read_cameras, keep=16)

@@ -15,6 +15,7 @@ from skeleton_defs import UserError
 
 from ..adapter import Adapter
 from ..camera import Camera
+from ..columns import CheckedJoints
 from ..containers.errors import FileError
 from ..containers.file_bytes import read_bytes
 from ..containers.file_text import list_names, quote
@@ -108,9 +109,10 @@ def as_array(
 
 def _is_within_range(array: np.ndarray, *, may_miss: bool) -> bool:
     """Whether there is nothing else than plausible numbers, and NaN where that is let through."""
-    if may_miss:  # Comparisons with NaN are false.
+    low, high = array.min(), array.max()
+    if np.isnan(low) and may_miss:  # Comparisons with NaN are false.
         return not ((array > MAX_COORDINATE).any() or (array < -MAX_COORDINATE).any())
-    return bool(array.min() >= -MAX_COORDINATE and array.max() <= MAX_COORDINATE)
+    return bool(low >= -MAX_COORDINATE and high <= MAX_COORDINATE)
 
 
 def as_numbers(path, key: str, value: Any, count: int) -> np.ndarray:
@@ -147,10 +149,33 @@ def without_partly_missing(joints: np.ndarray) -> np.ndarray:
 
 def without_zeros(joints: np.ndarray) -> np.ndarray:
     """Returns joints (..., J, D) with NaN for those that are exactly zero in all coordinates."""
-    absent = functools.reduce(np.logical_and, (column == 0 for column in _columns(joints)))
-    if absent.any():
-        joints = np.where(absent[..., None], np.nan, joints)
-    return without_partly_missing(joints)
+    absent = _are_absent(joints)
+    return _with_nan(joints, absent) if absent.any() else joints
+
+
+def present_joints(joints: np.ndarray) -> CheckedJoints:
+    """Returns joints (N, J, D), those being missing that are exactly zero in all coordinates.
+
+    Args:
+      joints: as `as_array` returns them; a joint with one NaN is missing as a whole.
+    """
+    absent = _are_absent(joints)
+    joints = _with_nan(joints, absent) if absent.any() else np.ascontiguousarray(joints)
+    return CheckedJoints.known(joints, ~absent)
+
+
+def _are_absent(joints: np.ndarray) -> np.ndarray:
+    columns = _columns(joints)
+    absent = functools.reduce(np.logical_and, (column == 0 for column in columns))
+    if joints.size and np.isnan(joints.min()):
+        absent |= functools.reduce(np.logical_or, map(np.isnan, columns))
+    return absent
+
+
+def _with_nan(joints: np.ndarray, absent: np.ndarray) -> np.ndarray:
+    joints = np.array(joints, order="C")
+    joints[absent] = np.nan
+    return joints
 
 
 def _columns(joints: np.ndarray) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ Ionescu et al., TPAMI 2014. Raw joints: 32, some of which repeat others.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,14 +171,14 @@ class H36M(Adapter):
         """Yields one block with all poses of a take in one camera."""
         subject, _, name = source.key.partition("/")
         take, _, camera_name = name.rpartition(".")
-        video = f"{subject}/Videos/{name}.mp4"
-        if not (root / video).is_file():
+        video, base = f"{subject}/Videos/{name}.mp4", os.fspath(root)
+        if not os.path.isfile(f"{base}/{video}"):
             raise FileError(
                 root / video, f"expected a video, found none; unpack Videos_{subject}.tgz"
             )
-        poses = _recent_takes(root / subject / "MyPoseFeatures/D3_Positions" / f"{take}.cdf")
-        camera = self._camera(root, subject, camera_name, root / video)
-        boxes = self._boxes(root, subject, name)
+        poses = _recent_takes(f"{base}/{subject}/MyPoseFeatures/D3_Positions/{take}.cdf")
+        camera = self._camera(base, subject, camera_name, video)
+        boxes = self._boxes(base, subject, name)
         is_shifted = self.correct_s9 and (subject, take) in SHIFTED_TAKES
         if is_shifted and boxes is not None:
             boxes = _moved_boxes(boxes, camera, poses.raw[: len(boxes), 0])
@@ -199,22 +200,21 @@ class H36M(Adapter):
             notes=(_SHIFT_NOTE,) if is_shifted else (),
         )
 
-    def _camera(self, root: Path, subject: str, name: str, video: Path) -> Camera:
-        use_file = self.cameras == "file" or (
-            self.cameras == "auto" and (root / METADATA).is_file()
-        )
-        table = read_metadata(root / METADATA) if use_file else published_cameras()
-        size = video_size(video)[:2] if subject == "S7" else published_size(name)
+    def _camera(self, base: str, subject: str, name: str, video: str) -> Camera:
+        metadata = f"{base}/{METADATA}"
+        use_file = self.cameras == "file" or (self.cameras == "auto" and os.path.isfile(metadata))
+        table = read_metadata(metadata) if use_file else published_cameras()
+        size = video_size(f"{base}/{video}")[:2] if subject == "S7" else published_size(name)
         return table.camera(subject, name, size)
 
-    def _boxes(self, root: Path, subject: str, name: str) -> np.ndarray | None:
-        path = root / subject / "MySegmentsMat" / "ground_truth_bb" / f"{name}.mat"
-        if self.boxes == "none" or (self.boxes == "auto" and not path.is_file()):
+    def _boxes(self, base: str, subject: str, name: str) -> np.ndarray | None:
+        path = f"{base}/{subject}/MySegmentsMat/ground_truth_bb/{name}.mat"
+        if self.boxes == "none" or (self.boxes == "auto" and not os.path.isfile(path)):
             return None
         return read_box_masks(path)
 
 
-def read_box_masks(path: Path) -> np.ndarray:
+def read_box_masks(path: str | os.PathLike) -> np.ndarray:
     """Reads boxes that are stored as one mask per frame.
 
     Returns:
@@ -236,7 +236,7 @@ def read_box_masks(path: Path) -> np.ndarray:
     return boxes
 
 
-def _box_of_mask(path: Path, index: int, mask) -> tuple[int, ...]:
+def _box_of_mask(path, index: int, mask) -> tuple[int, ...]:
     if not isinstance(mask, np.ndarray) or mask.ndim != 2 or mask.dtype.kind not in "biuf":
         raise FileError(path, f"Masks: expected an image of zeros and ones, frame {index} has none")
     columns, rows = (np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1))

@@ -5,6 +5,7 @@ Chatzitofis et al., IEEE Access 2020. Joints in mm, world z up.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
+from ..columns import CheckedJoints
 from ..containers.errors import FileError
 from ..containers.file_bytes import read_bytes
 from ..containers.file_text import decode, list_names
 from ..containers.npy import read_npy_bytes
 from ..examples import ExampleBlock
 from ._human4d_cameras import read_camera
-from ._values import as_array, check_choice, natural_key, without_zeros
+from ._values import as_array, check_choice, natural_key, present_joints
 
 N_RAW_JOINTS = 33
 #: The start of the left shoulder's chain: a second point of the shoulder girdle.
@@ -105,18 +107,19 @@ class Human4d(Adapter):
         subject, take = source.key.split("/")
         offset = self._offset(root / subject / "offsets.txt", take)
         folder = f"{source.key}/Dump/color"
-        poses = _Poses(root / source.key / "Dump" / "gposes3d")
-        for camera_name, images in sorted(_images_by_camera(root / folder).items()):
+        by_camera = _images_by_camera(root / folder)
+        numbers = {frame - offset for images in by_camera.values() for frame, _ in images}
+        joints, people = _read_poses(root / source.key / "Dump" / "gposes3d", sorted(numbers))
+        for camera_name, images in sorted(by_camera.items()):
             shown = [
-                (frame, name, person, joints)
+                (frame, name, person, row)
                 for frame, name in images
-                for person, joints in enumerate(poses.of(frame - offset))
-                if not np.isnan(joints).all()
+                for person, row in people.get(frame - offset, ())
             ]
             camera = read_camera(root, subject, camera_name, sensor=self.sensor)
-            joints = np.array([row[-1] for row in shown]).reshape(-1, N_RAW_JOINTS - 1, 3)
-            large = _box_sides(camera.project(joints)) >= self.min_box_side
-            shown = [row for row, is_large in zip(shown, large, strict=True) if is_large]
+            rows = np.array([row for *_, row in shown], int)
+            large = _box_sides(camera.project(joints.values[rows])) >= self.min_box_side
+            shown = list(itertools.compress(shown, large.tolist()))
             yield ExampleBlock(
                 dataset="human4d",
                 split=source.split,
@@ -128,7 +131,7 @@ class Human4d(Adapter):
                 person=[str(person) for _, _, person, _ in shown],
                 images=[f"{folder}/{name}" for _, name, _, _ in shown],
                 cameras=camera,
-                joints3d=joints[large],
+                joints3d=joints[rows[large]],
             )
 
     def _offset(self, path: Path, take: str) -> int:
@@ -146,29 +149,46 @@ def _box_sides(joints2d: np.ndarray) -> np.ndarray:
     return INFO.box_expansion * np.maximum(high - low, 0).max(axis=1)
 
 
-class _Poses:
-    """The pose files of a take, each read once."""
+def _read_poses(
+    folder: Path, numbers: list[int]
+) -> tuple[CheckedJoints, dict[int, list[tuple[int, int]]]]:
+    """Reads the pose files that are there.
 
-    def __init__(self, folder: Path):
-        self._folder = folder
-        try:
-            self._present = set(os.listdir(folder))
-        except OSError as error:
-            raise FileError.unreadable(folder, error) from None
-        self._people: dict[int, np.ndarray] = {}
+    Returns:
+      (M, 32, 3) mm, and by pose number (person, row) of the people with joints.
+    """
+    try:
+        present = set(os.listdir(folder))
+    except OSError as error:
+        raise FileError.unreadable(folder, error) from None
+    numbers = [n for n in numbers if n >= 0 and f"{n}.npy" in present]
+    paths = [f"{folder}/{number}.npy" for number in numbers]
+    arrays = [_read_people(path) for path in paths]
+    stacked = np.concatenate([np.empty((0, N_RAW_JOINTS, 3)), *arrays])
+    try:
+        as_array(folder, "joints", stacked, (None, N_RAW_JOINTS, 3), may_miss=True)
+    except FileError:
+        # One by one: the message is to name the file.
+        for path, array in zip(paths, arrays, strict=True):
+            as_array(path, "joints", array, array.shape, may_miss=True)
+        raise
+    kept = [joint for joint in range(N_RAW_JOINTS) if joint != DROPPED_JOINT]
+    joints = present_joints(np.take(stacked, kept, axis=1))
+    is_there, people, row = joints.is_present.any(axis=1).tolist(), {}, 0
+    for number, array in zip(numbers, arrays, strict=True):
+        rows = range(row, row + len(array))
+        people[number] = [(person, r) for person, r in enumerate(rows) if is_there[r]]
+        row += len(array)
+    return joints, people
 
-    def of(self, number: int) -> np.ndarray:
-        """Returns (people, 32, 3) mm of one pose; no people where there is no such file."""
-        name = f"{number}.npy"
-        if number < 0 or name not in self._present:
-            return np.empty((0, N_RAW_JOINTS - 1, 3))
-        if number not in self._people:
-            path = self._folder / name
-            joints = read_npy_bytes(str(path), read_bytes(path))
-            joints = joints[None] if joints.ndim == 2 else joints
-            joints = as_array(path, "joints", joints, (None, N_RAW_JOINTS, 3), may_miss=True)
-            self._people[number] = np.delete(without_zeros(joints), DROPPED_JOINT, axis=1)
-        return self._people[number]
+
+def _read_people(path: str) -> np.ndarray:
+    """Returns (people, 33, 3)."""
+    joints = read_npy_bytes(path, read_bytes(path))
+    joints = joints[None] if joints.ndim == 2 else joints
+    if joints.shape[1:] != (N_RAW_JOINTS, 3) or joints.dtype.kind not in "fiu":
+        joints = as_array(path, "joints", joints, (None, N_RAW_JOINTS, 3), may_miss=True)
+    return joints
 
 
 def _images_by_camera(folder: Path) -> dict[str, list[tuple[int, str]]]:

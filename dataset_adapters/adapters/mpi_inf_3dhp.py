@@ -167,7 +167,8 @@ mpi_inf_3dhp_test_set/mpi_inf_3dhp_test_set/TS{1..6}/imageSequence/img_{000001..
                 )
             n = shown_count(len(in_camera), video_size(video)[2], _published_count(subject, name))
             camera, shown = cameras[number], annotation["annot2"][number][:n]
-            is_chosen = joints_inside(shown, camera.image_size) >= self.min_joints_inside
+            inside = joints_inside(shown.values, camera.image_size)
+            is_chosen = inside >= self.min_joints_inside
             rows, chosen = np.flatnonzero(is_chosen), rows_of(is_chosen)
             yield ExampleBlock(
                 dataset=self.info.name,
@@ -180,15 +181,16 @@ mpi_inf_3dhp_test_set/mpi_inf_3dhp_test_set/TS{1..6}/imageSequence/img_{000001..
                 images=video.relative_to(root).as_posix(),
                 video_frames=rows,
                 cameras=camera,
-                joints3d=to_world(camera, in_camera[:n][chosen][:, joints]),
-                joints2d=shown[chosen][:, joints],
+                joints3d=to_world(camera, in_camera[:n][chosen].of_joints(joints)),
+                joints2d=shown[chosen].of_joints(joints),
                 extras=self._universal(annotation, number, n, chosen, joints),
             )
 
     def _universal(self, annotation, number: int, n: int, chosen, joints) -> dict[str, np.ndarray]:
         if not self.universal:
             return {}
-        return {"universal_joints": annotation["univ_annot3"][number][:n][chosen][:, joints]}
+        universal = annotation["univ_annot3"][number].values
+        return {"universal_joints": universal[:n][chosen][:, joints]}
 
     def _test(self, root: Path, source: Source) -> ExampleBlock:
         folder = _test_base(root) / source.key

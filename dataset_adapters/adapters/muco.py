@@ -201,6 +201,9 @@ def _annotation_of(path: Path, base: Path, subject: int, sequence: int, number: 
     return cameras[number], joints[frames]
 
 
-_recent_annot3 = RecentFiles(
-    lambda path: read_annotation(path, ("annot3",), dtype=np.float32)["annot3"], keep=16
-)
+def _read_annot3(path: str) -> dict[int, np.ndarray]:
+    found = read_annotation(path, ("annot3",))["annot3"]
+    return {number: joints.values.astype(np.float32) for number, joints in found.items()}
+
+
+_recent_annot3 = RecentFiles(_read_annot3, keep=16)

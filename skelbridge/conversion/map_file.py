@@ -127,7 +127,7 @@ def _without_gaps(affine_map: AffineMap) -> AffineMap:
     return replace(
         affine_map,
         notes=tuple(
-            note if status == "unavailable" else f"{note}; {_OLD}" if note else _OLD
+            note if status == "unavailable" or _OLD in note else f"{note}; {_OLD}" if note else _OLD
             for note, status in zip(affine_map.notes, affine_map.status, strict=True)
         ),
     )

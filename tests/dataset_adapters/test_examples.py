@@ -109,6 +109,9 @@ def test_blocks_share_joints_that_were_checked_once(monkeypatch):
     assert chosen.validity.sum(1).tolist() == [16, 15] and len(take[1:]) == 3
     with pytest.raises(ValueError, match="read-only"):
         left.joints3d[0] = 0
+    some = take.of_joints([3, 0])
+    np.testing.assert_array_equal(some.values, values[:, [3, 0]])
+    assert some.is_present.tolist() == [[False, True], *[[True, True]] * 3]
 
 
 def test_the_block_of_one_example_gives_it_back():

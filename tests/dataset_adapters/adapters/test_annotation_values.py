@@ -9,6 +9,7 @@ from dataset_adapters.adapters._values import (
     camera_of,
     member,
     natural_key,
+    present_joints,
     read_json,
     rows_of,
     shown_count,
@@ -71,6 +72,9 @@ def test_missing_joints_by_definition(n_dims, dtype):
     found = without_zeros(joints)
     np.testing.assert_array_equal(found, np.where(zero, np.nan, expected))
     assert found.dtype == dtype
+    checked = present_joints(joints)
+    np.testing.assert_array_equal(checked.values, found)
+    np.testing.assert_array_equal(checked.is_present, ~np.isnan(found[..., 0]))
     whole = np.ones((3, 7, n_dims), dtype)
     assert without_partly_missing(whole) is whole and without_zeros(whole) is whole
 

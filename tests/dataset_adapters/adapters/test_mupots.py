@@ -7,6 +7,8 @@ from scipy.io import savemat
 
 from dataset_adapters import get_adapter
 from dataset_adapters.adapter import Source
+from dataset_adapters.adapters._pinhole_fit import fit_intrinsics
+from dataset_adapters.camera import Camera, intrinsics
 from dataset_adapters.containers.errors import FileError
 from dataset_adapters.containers.mat import read_mat
 
@@ -98,3 +100,14 @@ def test_occlusions_of_another_shape(root):
 def test_damaged_files(root):
     read_damaged(get_adapter("mupots"), root, TS1, root / "TS1" / "annot.mat", count=80)
     read_damaged(get_adapter("mupots"), root, TS1, root / "TS1" / "occlusion.mat", count=40)
+
+
+def test_points_at_the_camera_do_not_spoil_the_fit():
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-500, 500, (20, 3)) + np.array([0, 0, 3000])
+    K = intrinsics(1500, 1510, 960, 540)
+    pixels = Camera(np.eye(3), np.zeros(3), K).image_from_camera(points)
+    points[3] = (1e6, 1e6, 1e-300)
+    points[4] = np.nan
+    np.testing.assert_allclose(fit_intrinsics(points, pixels), K, rtol=1e-9)
+    assert fit_intrinsics(points[3:5], pixels[3:5]) is None

@@ -77,7 +77,10 @@ def test_pieces_and_threads_do_not_matter(monkeypatch, share):
     np.testing.assert_allclose(result, one_by_one(poses), atol=1e-10)
     lacking = ~np.isfinite(poses).all(axis=(1, 2))
     assert (maps.frames, maps.incomplete_frames) == (3000, lacking.sum())
-    assert maps.patterns == len(np.unique(np.isnan(poses[lacking][..., 0]), axis=0))
+    patterns = np.unique(np.isfinite(poses[lacking][..., 0]), axis=0)
+    np.testing.assert_array_equal(maps.incomplete_patterns, patterns)
+    assert maps.patterns == len(patterns)
+    assert PatternMaps(build, 24).incomplete_patterns.shape == (0, 24)
 
 
 ODD_VALUES = [np.nan, -np.nan, np.inf, -np.inf, np.copysign(np.nan, -1)]

@@ -211,6 +211,8 @@ def test_maps_of_version_1_are_as_they_were(fitted, tmp_path):
     old = AffineMap.load(tmp_path / "old.npz")
     assert type(old) is AffineMap
     assert all("fit it again" in note for note in old.notes)
+    old.save(tmp_path / "old.npz")
+    assert AffineMap.load(tmp_path / "old.npz").notes == old.notes
     poses = NEW[:2].copy()
     poses[0, HAND] = np.nan
     assert np.isnan(old.apply(poses)[0]).all() and np.isfinite(old.apply(poses)[1]).all()
