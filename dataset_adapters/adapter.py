@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from skeleton_defs import UserError
 
-from .examples import SPLITS, Example, ExampleBlock
+from .examples import Example, ExampleBlock
+from .frame_rules import NO_THINNING, BoneLimits, Thinning
 
 
 @dataclass(frozen=True)
@@ -41,38 +42,6 @@ class Defect:
 
 
 @dataclass(frozen=True)
-class Thinning:
-    """Which frames of a sequence are worth storing: the published sampling rules.
-
-    A pose is kept when some joint has moved at least `distance_mm` against every one of the last
-    `memory` kept poses (world coordinates, per sequence and person). PosePile, adaptive sampling.
-
-    Attributes:
-      every: only every n-th frame is looked at.
-      distance_mm: None keeps them all.
-      memory: number of kept poses to compare with; None compares with all of the sequence.
-      keep_newly_valid: a joint that was missing in the last kept pose and is there now keeps it.
-      ignore_missing: missing joints do not count as moved and keep their last stored place.
-      centered: compare poses moved to their own mean.
-      splits: where the rule applies; other splits keep every `every_elsewhere`-th frame.
-      every_elsewhere: for the other splits.
-    """
-
-    every: int = 1
-    distance_mm: float | None = 100.0
-    memory: int | None = 1
-    keep_newly_valid: bool = False
-    ignore_missing: bool = False
-    centered: bool = False
-    splits: tuple[str, ...] = ("train",)
-    every_elsewhere: int = 1
-
-
-#: Every example is kept.
-NO_THINNING = Thinning(distance_mm=None, splits=SPLITS)
-
-
-@dataclass(frozen=True)
 class DatasetInfo:
     """The facts about a dataset that its page shows.
 
@@ -90,6 +59,7 @@ class DatasetInfo:
       items: what `check` looks for.
       defects: what is known to be wrong with it.
       thinning: which frames to store.
+      bone_limits: which joints `prepare` takes for missing; None where it takes them as they are.
       box_expansion: factor on the box around the projected joints, where no box is given.
       has_images: False for motion data.
       facts: further lines for the page.
@@ -108,6 +78,7 @@ class DatasetInfo:
     items: tuple[Item, ...]
     defects: tuple[Defect, ...] = ()
     thinning: Thinning = NO_THINNING
+    bone_limits: BoneLimits | None = None
     box_expansion: float = 1.15
     has_images: bool = True
     facts: tuple[str, ...] = ()

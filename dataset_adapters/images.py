@@ -21,12 +21,17 @@ __all__ = [
     "read_image",
     "read_silhouette",
     "read_video",
+    "register_frame_reader",
     "video_header",
     "video_size",
 ]
 
 #: Colours of raw images by their first two pixels and those below them.
 BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
+
+
+FrameReader = Callable[[str | os.PathLike, Iterable[int]], Iterator[tuple[int, np.ndarray]]]
+_FRAME_READERS: dict[str, FrameReader] = {}
 
 
 @dataclass(frozen=True)
@@ -80,17 +85,20 @@ def load_each(
         if None in frames:
             yield from _as_shown(read_image(path, bayer=bayer), frames.pop(None))
         if frames:
-            for index, picture in _frame_reader(path)(path, frames):
+            for index, picture in _FRAME_READERS.get(path.suffix, read_video)(path, frames):
                 yield from _as_shown(picture, frames[index])
 
 
-def _frame_reader(path: Path) -> Callable[..., Iterator[tuple[int, np.ndarray]]]:
-    """Returns what reads frames out of such a file: of videos, or of HSPACE's records."""
-    if path.suffix == ".tfrecord":
-        from .adapters._hspace_images import read_frames
+def register_frame_reader(suffix: str, reader: FrameReader) -> None:
+    """Makes `load` read the frames of other files than videos: of those with such an ending.
 
-        return read_frames
-    return read_video
+    An adapter whose dataset keeps its pictures in files of its own kind calls this on import.
+
+    Args:
+      suffix: with its dot.
+      reader: takes a path and indices; yields (index, (height, width, 3) uint8 RGB), ascending.
+    """
+    _FRAME_READERS[suffix] = reader
 
 
 def _as_shown(

@@ -31,6 +31,11 @@ def _builtin_names() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in _DATA.glob("[!_]*.json")))
 
 
+def is_built_in(name: str) -> bool:
+    """Tells whether a format of this name comes with the package (whatever the letters' case)."""
+    return name.lower() in _builtin_names()
+
+
 @functools.cache
 def _builtin(name: str) -> Skeleton:
     return Skeleton.from_dict(_support_file(name))

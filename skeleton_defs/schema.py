@@ -22,7 +22,7 @@ def number_rows(name: str, value: Any) -> np.ndarray:
     """Returns a field's nested list as an array; raises `SkeletonError` where it is ragged."""
     try:
         return np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise SkeletonError(f"field '{name}' must be a list of [x, y, z] numbers") from None
 
 

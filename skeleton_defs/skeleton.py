@@ -232,7 +232,10 @@ class Skeleton:
             known["rest_pose"] = number_rows("rest_pose_m", rest)
         if isinstance(known.get("root"), str):
             known["root"] = [known["root"]]
-        names = {f.name for f in fields(cls)}
+        # Files say `rest_pose_m`, and list what they have beside the schema at the top.
+        names = {f.name for f in fields(cls)} - {"details"}
+        if "rest_pose" in definition:
+            raise SkeletonError("field 'rest_pose' must be named 'rest_pose_m' (m, y up)")
         details = {key: known.pop(key) for key in list(known) if key not in names}
         for key, value in known.items():
             if isinstance(value, list):

@@ -61,17 +61,9 @@ def array_column(path: Path, key: str, array: np.ndarray, n: int, kinds: str) ->
             for value in values]  # fmt: skip
 
 
-def number_array(
-    path: Path, key: str, array: np.ndarray, shape: tuple[int, ...], *, may_miss: bool = False
-) -> np.ndarray:
-    """Returns an array of numbers of a certain shape; text and complex numbers are none."""
-    if array.dtype.kind not in "fiub":
-        raise FileError(path, f"{key}: expected numbers, found an array of {array.dtype}")
-    return as_array(path, key, array, shape, may_miss=may_miss)
-
-
 def boxes_of_array(path: Path, array: np.ndarray, n: int) -> np.ndarray:
-    boxes = number_array(path, "boxes", array, (n, 4))
+    """Returns boxes (n, 4) px: left, top, width, height."""
+    boxes = as_array(path, "boxes", array, (n, 4))
     if (boxes[:, 2:] < 0).any():
         row = int(np.argmax((boxes[:, 2:] < 0).any(axis=1)))
         raise FileError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,15 @@ from ._number_lists import described
 from ._values import as_array, camera_of, member, read_json
 
 _MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
+_KEYS = ("skeleton", "units", "frame")
+_CAMERA_KEYS = ("K", "R", "t", "distortion", "image_size", "world_up")
 _MAX_SIDE_PX = 1 << 16
+#: Names of formats are names of groups in files of the store, and words on the command line.
+_NAME = re.compile(r"[\w()\[\]+-]{1,100}")
+#: Where these are the same, poses of one format are poses of the other.
+_DECISIVE = ("joints", "parents", "edges", "flip", "root", "canonical", "points")
+#: What a definition of wrong types raises before the schema names the field.
+_WRONG_TYPES = (AttributeError, OverflowError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +57,7 @@ class CustomSettings:
         path = root / "dataset.json"
         settings = read_json(path)
         name = member(path, settings, "skeleton")
+        _check_keys(path, "", settings, _KEYS)
         if not isinstance(name, str):
             raise FileError(path, f"skeleton: expected a name, found {described(name)}")
         skeleton = _skeleton(root, path, name)
@@ -84,6 +94,15 @@ class CustomSettings:
             ) from None
 
 
+def _check_keys(path: Path, place: str, found: dict, known: tuple[str, ...]) -> None:
+    """Refuses other keys: `unit` or `T` would silently leave units or t at their defaults."""
+    unknown = [key for key in found if key not in known]
+    if unknown:
+        raise FileError(
+            path, f"{place}expected the keys {', '.join(known)}, found {quote(unknown[0])} as well"
+        )
+
+
 def _choice(path: Path, settings: dict, key: str, default: str, choices: tuple[str, ...]) -> str:
     value = settings.get(key, default)
     if value not in choices:
@@ -101,19 +120,41 @@ def _skeleton(root: Path, path: Path, name: str) -> skeleton_defs.Skeleton:
             raise FileError(path, f"skeleton: {printable(str(error))}") from None
     try:
         own = skeleton_defs.load(root / name)
+        _check_sides(own)
     except UserError as error:
         raise FileError(path, f"skeleton: {printable(str(error))}") from None
+    except _WRONG_TYPES as error:
+        problem = printable(" ".join(str(error).split()))
+        raise FileError(root / name, f"expected a skeleton definition: {problem}") from None
+    if not _NAME.fullmatch(own.name):
+        raise FileError(
+            root / name,
+            f"name: expected letters, digits and _-+()[] (at most 100), found {quote(own.name)}",
+        )
     try:
         known = skeleton_defs.get(own.name)
     except UserError:
-        return skeleton_defs.register(own)
-    if known.joints != own.joints:
-        raise FileError(
-            root / name,
-            f"name: a skeleton format {quote(own.name)} with other joints exists already; choose "
-            "another name",
-        )
+        return _registered(root / name, own)
+    for field in _DECISIVE:
+        if getattr(known, field) != getattr(own, field):
+            raise FileError(
+                root / name,
+                f"name: a skeleton format {quote(own.name)} with other {field} exists already; "
+                "choose another name",
+            )
     return known
+
+
+def _check_sides(own: skeleton_defs.Skeleton) -> None:
+    """Raises a `SkeletonError` where names do not tell which joint of a pair is the left one."""
+    _ = own.sides
+
+
+def _registered(path: Path, own: skeleton_defs.Skeleton) -> skeleton_defs.Skeleton:
+    try:
+        return skeleton_defs.register(own)
+    except UserError as error:
+        raise FileError(path, f"name: {printable(str(error))}") from None
 
 
 def _cameras(path: Path, mm: float) -> dict[str, Camera]:
@@ -129,6 +170,7 @@ def _camera(path: Path, name: str, numbers: Any, mm: float) -> Camera:
         return None if value is None else as_array(path, f"{name}.{key}", value, shape)
 
     K = as_array(path, f"{name}.K", member(path, numbers, "K"), (3, 3))
+    _check_keys(path, f"{name}: ", numbers, _CAMERA_KEYS)
     size = values("image_size", (2,))
     if size is not None and not ((size >= 1) & (size <= _MAX_SIDE_PX) & (size % 1 == 0)).all():
         raise FileError(

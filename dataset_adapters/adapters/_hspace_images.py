@@ -10,6 +10,7 @@ import numpy as np
 
 from ..containers.errors import FileError
 from ..containers.tfrecord import TfRecordFile
+from ..images import register_frame_reader
 
 IMAGE_KEY = "image/rgb"
 
@@ -29,6 +30,9 @@ def read_frames(path: str | os.PathLike, frames: Iterable[int]) -> Iterator[tupl
             if image is None:
                 raise FileError(path, f"record {index + 1}: its image does not decode")
             yield index, image
+
+
+register_frame_reader(".tfrecord", read_frames)
 
 
 def encoded_frame(file: TfRecordFile, index: int) -> bytes:

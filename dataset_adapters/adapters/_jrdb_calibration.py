@@ -76,4 +76,4 @@ def _numbers(path: Path, sensors: dict, name: str, key: str, count: int) -> np.n
     value: Any = member(path, sensors, name, key)
     if isinstance(value, str):
         value = value.replace(",", " ").strip("[] ").split()
-    return as_numbers(path, f"{name}.{key}", value, count)
+    return as_numbers(path, f"{name}.{key}", value, count, from_text=True)

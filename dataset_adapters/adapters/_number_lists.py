@@ -10,7 +10,7 @@ import numpy as np
 
 from ..containers.errors import FileError
 from ..containers.file_text import quote
-from ._values import MAX_COORDINATE
+from ._values import first_implausible
 
 Namer = Callable[[int], str]
 
@@ -53,19 +53,12 @@ def number_lists(
     if not flat:
         return np.zeros((len(lists), width))
     numbers = np.frombuffer(flat).reshape(len(lists), width)
-    # Two passes without a copy, where there is no NaN and nothing else to look for.
-    if -MAX_COORDINATE <= numbers.min() <= numbers.max() <= MAX_COORDINATE:
+    place = first_implausible(numbers, may_miss=may_miss)
+    if place is None:
         return numbers
-    bad = ~(np.abs(numbers) <= MAX_COORDINATE)
-    if may_miss:
-        bad &= ~np.isnan(numbers)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise FileError(
-            path,
-            f"{key} of {name(int(row))}: expected finite numbers, found {numbers[row, column]:g}",
-        )
-    return numbers
+    raise FileError(
+        path, f"{key} of {name(place[0])}: expected finite numbers, found {numbers[place]:g}"
+    )
 
 
 def whole_numbers(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import numbers
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ from ..containers.errors import FileError
 from ..containers.file_bytes import read_bytes
 from ..containers.file_text import list_names, quote
 
+_NO_NUMBERS = {"U": "text among them", "S": "text among them", "c": "complex numbers among them"}
 #: Beyond this a coordinate in any unit is damage.
 MAX_COORDINATE = 1e7
 
@@ -76,21 +78,30 @@ def member(path, value: Any, *keys: str) -> Any:
 
 
 def as_array(
-    path, key: str, value: Any, shape: tuple[int | None, ...], *, may_miss: bool = False
+    path,
+    key: str,
+    value: Any,
+    shape: tuple[int | None, ...],
+    *,
+    may_miss: bool = False,
+    from_text: bool = False,
 ) -> np.ndarray:
     """Returns numbers as an array of a certain shape: float64, or float32 where they are that.
+
+    Complex numbers are none, nor are texts of digits unless they are words of a text file.
 
     Args:
       path, key: for messages.
       value: an array or nested lists.
       shape: expected sizes, None where any size will do.
       may_miss: whether NaN is let through.
+      from_text: whether words are what the file has for numbers.
 
     Raises:
       FileError: something else than such numbers was found.
     """
     expected = f"({', '.join('n' if n is None else str(n) for n in shape)})"
-    array = _float_array(path, key, value, f"of shape {expected}")
+    array = _float_array(path, key, value, f"of shape {expected}", from_text)
     fits = array.ndim == len(shape) and all(
         n is None or n == m for n, m in zip(shape, array.shape, strict=True)
     )
@@ -98,42 +109,74 @@ def as_array(
         raise FileError(
             path, f"{key}: expected numbers of shape {expected}, found shape {array.shape}"
         )
-    if array.size == 0 or _is_within_range(array, may_miss=may_miss):
+    place = first_implausible(array, may_miss=may_miss)
+    if place is None:
         return array
-    bad = ~(np.abs(array) <= MAX_COORDINATE)
-    if may_miss:
-        bad &= ~np.isnan(array)
-    place = tuple(int(i) for i in np.argwhere(bad)[0])
     raise FileError(path, f"{key}: expected finite numbers, found {array[place]} at {place}")
 
 
+def first_implausible(array: np.ndarray, *, may_miss: bool = False) -> tuple[int, ...] | None:
+    """Returns the place of the first number that is not finite, or too large for a coordinate.
+
+    Args:
+      array: any shape.
+      may_miss: whether NaN is let through.
+
+    Returns:
+      Its index; None where there is none.
+    """
+    if array.size == 0 or _is_within_range(array, may_miss=may_miss):
+        return None
+    bad = ~(np.abs(array) <= MAX_COORDINATE)
+    if may_miss:
+        bad &= ~np.isnan(array)
+    return tuple(int(i) for i in np.argwhere(bad)[0])
+
+
 def _is_within_range(array: np.ndarray, *, may_miss: bool) -> bool:
-    """Whether there is nothing else than plausible numbers, and NaN where that is let through."""
+    """Whether there is nothing else than plausible numbers, and NaN where that is let through.
+
+    Two passes without a copy, where there is no NaN.
+    """
     low, high = array.min(), array.max()
     if np.isnan(low) and may_miss:  # Comparisons with NaN are false.
         return not ((array > MAX_COORDINATE).any() or (array < -MAX_COORDINATE).any())
     return bool(low >= -MAX_COORDINATE and high <= MAX_COORDINATE)
 
 
-def as_numbers(path, key: str, value: Any, count: int) -> np.ndarray:
+def as_numbers(path, key: str, value: Any, count: int, *, from_text: bool = False) -> np.ndarray:
     """Returns `count` numbers (count,) float64, however they are nested.
 
     Raises:
       FileError: something else than so many numbers was found.
     """
-    array = _float_array(path, key, value, f"({count} of them)")
+    array = _float_array(path, key, value, f"({count} of them)", from_text)
     if array.size != count:
         raise FileError(path, f"{key}: expected {count} numbers, found shape {array.shape}")
     return as_array(path, key, array.ravel(), (count,))
 
 
-def _float_array(path, key: str, value: Any, expected: str) -> np.ndarray:
+def _float_array(path, key: str, value: Any, expected: str, from_text: bool) -> np.ndarray:
+    if isinstance(value, np.ndarray) and value.dtype == np.float32:
+        return value
+    found = f"{_kind(value)} that is no such array" if isinstance(value, (list, tuple)) else ""
     try:
-        if isinstance(value, np.ndarray) and value.dtype == np.float32:
-            return value
-        return np.asarray(value, np.float64)
+        array = np.asarray(value)
+        # NumPy would read texts of digits, and cut off imaginary parts and the unit of times.
+        kinds = "fiubUS" if from_text else "fiub"
+        if array.dtype.kind in kinds or (array.dtype.kind == "O" and _are_numbers(array)):
+            return array.astype(np.float64, copy=False)
+        if isinstance(value, (list, tuple)):
+            found = _NO_NUMBERS.get(array.dtype.kind, found)
     except (ValueError, TypeError, OverflowError):
-        raise FileError(path, f"{key}: expected numbers {expected}, found {_kind(value)}") from None
+        pass
+    raise FileError(path, f"{key}: expected numbers {expected}, found {found or _kind(value)}")
+
+
+def _are_numbers(objects: np.ndarray) -> bool:
+    """Whether objects are real numbers, or None, which becomes NaN."""
+    kinds = set(map(type, objects.flat))
+    return all(issubclass(kind, (numbers.Real, np.bool_, type(None))) for kind in kinds)
 
 
 def without_partly_missing(joints: np.ndarray) -> np.ndarray:
@@ -261,7 +304,7 @@ def natural_key(name: str) -> list:
 
 def _kind(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return f"a list of {len(value)} that is no such array"
+        return f"a list of {len(value)}"
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} and shape {value.shape}"
     return quote(str(value)) if isinstance(value, (str, int, float)) else type(value).__name__

@@ -20,13 +20,12 @@ from ._custom_columns import (
     boxes_of_array,
     in_world,
     joints_of_json,
-    number_array,
     optional_texts,
     video_frames,
 )
 from ._custom_settings import CustomSettings
 from ._number_lists import texts, whole_numbers
-from ._values import without_partly_missing
+from ._values import as_array, without_partly_missing
 
 _ARRAYS = ("joints3d", "joints2d", "images", "frame", "video_frame", "boxes", "camera", "sequence",
            "person", "subject")  # fmt: skip
@@ -56,8 +55,9 @@ images/..., videos/...""",
     ),
     thinning=Thinning(distance_mm=None, splits=SPLITS),
     facts=(
-        "dataset.json: skeleton is a name or a .json/.toml file beside it; units of 3D joints and "
-        't: mm, cm or m; frame: "world", or "camera" where joints are given in camera coordinates.',
+        "dataset.json: skeleton is a name or a .json/.toml file beside it (stores of the data "
+        'carry its definition); units of 3D joints and t: mm, cm or m; frame: "world", or "camera" '
+        "where joints are given in camera coordinates.",
         "JSON images: id, file_name, width, height; optional camera, sequence, frame, video_frame "
         "(for videos). Annotations: image_id; keypoints (J times x, y, v; v = 0: missing) and/or "
         "keypoints_3d (J times x, y, z; null: missing); optional bbox (all or none), segmentation, "
@@ -86,6 +86,9 @@ class Custom(Adapter):
             (root / f"{s}{e}").is_file() for s in SPLITS for e in (".json", ".npz")
         ):
             raise FileError(root, "expected train.json or train.npz (or valid, test), found none")
+        if found:
+            # What is wrong for all is told before any work, and is no single bad file to skip.
+            CustomSettings.of(root)
         return found
 
     def read(self, root: Path, source: Source) -> Iterator[ExampleBlock]:
@@ -146,7 +149,7 @@ class Custom(Adapter):
             shape = (n, settings.n_joints, d)
             if key not in found:
                 return None
-            return number_array(path, key, found[key], shape, may_miss=True)
+            return as_array(path, key, found[key], shape, may_miss=True)
 
         def column(key: str, kinds: str, default) -> list:
             return array_column(path, key, found.get(key, np.array(default)), n, kinds)

@@ -66,6 +66,9 @@ INFO = DatasetInfo(
         "What istrains does not mark is test. Images are 1920x1080.",
         "PosePile keeps images with a detected person whose box fits (IoU at least 0.3).",
         "Without world coordinates up is taken to be the image's up.",
+        "Thinning runs through the file in its order, one track per camera number, as published; "
+        f"but over the train images alone. Without {CAMERA_IDS} all cameras are one track, which "
+        "keeps nearly everything.",
     ),
 )
 
@@ -95,6 +98,8 @@ class Gpa(Adapter):
         for start in range(0, len(chosen), _ROWS_PER_BLOCK):
             rows = chosen[start : start + _ROWS_PER_BLOCK]
             joints, cameras, notes = self._poses(root / source.key, annotations, rows)
+            if camera_ids is None:
+                notes += (f"no {CAMERA_IDS}: thinning takes all cameras for one",)
             yield ExampleBlock(
                 dataset="gpa",
                 split=source.split,

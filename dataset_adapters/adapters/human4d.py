@@ -74,7 +74,13 @@ S1/19-07-12-07-32-22/Dump/gposes3d/167.npy""",
         distance_mm=100.0, memory=100, keep_newly_valid=True, ignore_missing=True
     ),
     box_expansion=1.2,
-    facts=("No official split: all is train.",),
+    facts=(
+        "No official split: all is train.",
+        "Published thinning runs on over takes and subjects. Here each take starts anew, as takes "
+        "are read on their own: a pose that repeats one of the 100 last kept of earlier takes is "
+        "kept. Both people of a pair are thinned, each by itself (PosePile expects one person).",
+        "People with small boxes go before the thinning.",
+    ),
 )  # fmt: skip
 
 

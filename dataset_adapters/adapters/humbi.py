@@ -164,7 +164,7 @@ def _numbers(body: str, frames: list[str], name: str, count: int) -> np.ndarray:
     except (ValueError, FileError):
         # One by one: the message is to name the file.
         for path, numbers in zip(paths, words, strict=True):
-            as_array(path, "numbers", numbers, (count,), may_miss=True)
+            as_array(path, "numbers", numbers, (count,), may_miss=True, from_text=True)
         raise
     return rows
 
@@ -198,7 +198,7 @@ def _records(path: Path, count: int) -> dict[int, np.ndarray]:
             f"expected {2 + count} numbers per camera after {_HEADER_LINES} lines, found "
             f"{len(words)} in all; the file is cut off",
         )
-    records = as_array(path, "cameras", words, (len(words),)).reshape(-1, 2 + count)
+    records = as_array(path, "cameras", words, (len(words),), from_text=True).reshape(-1, 2 + count)
     numbers = records[:, 1]
     if (numbers != np.floor(numbers)).any() or (numbers < 0).any():
         raise FileError(path, "expected whole camera numbers after each 0")

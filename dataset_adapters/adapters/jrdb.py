@@ -14,7 +14,7 @@ import numpy as np
 
 from skeleton_defs import UserError
 
-from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, option
+from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
 from ..containers.errors import FileError
 from ..containers.file_text import quote
 from ..examples import ExampleBlock
@@ -73,12 +73,11 @@ train_dataset/calibration/cameras.yaml""",
         Defect("some pose files state boxes, others do not", "boxes are made from the joints"),
         Defect("panorama labels state the size of a single image", "panoramas are not read"),
     ),
+    thinning=Thinning(
+        distance_mm=None, image_distance=0.1, image_scale="joint_box", keep_newly_valid=True
+    ),
     box_expansion=1.15,
     facts=(
-        "The published preparation thins by motion in the image: it keeps a frame of a track when "
-        "a joint has appeared, or when one has moved by a tenth of the larger side of the joints' "
-        "box. `prepare` thins by motion in space only, so that it keeps every annotated frame "
-        "here; neighbouring ones can be near-copies.",
         "Strong lens distortion; the cameras are attached to the 2D examples (robot axes, mm).",
         "Labels of the test scenes are withheld.",
     ),

@@ -72,11 +72,16 @@ class Panoptic(Adapter):
                 "kept: nothing in the files marks them",
             ),
         ),
-        thinning=Thinning(distance_mm=100.0, memory=1, ignore_missing=True),
+        thinning=Thinning(
+            distance_mm=100.0, memory=1, ignore_missing=True, carry_missing=False, moved_joints=3
+        ),
         box_expansion=1.25,
         facts=(
             "World: centimetres in the files, y down. HD: 29.97 frames per second, 1920x1080.",
-            "PosePile keeps a pose where 3 joints moved (here: one), and links people by position.",
+            "Thinning compares joints that both poses have. It follows the files' ids (a track has "
+            "one; who comes back may get another, and is new then), where PosePile links people by "
+            "position; and it runs per camera, on the poses with enough joints in its image, where "
+            "PosePile thins a sequence before it looks at cameras.",
             "PosePile's limited variant: cameras 3,5,9,15,18,20,22,23,24, no children.",
         ),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, option
+from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
 from ..containers.errors import FileError
 from ..examples import ExampleBlock
 from ._coco_json import CocoDocument, coco_document, split_keypoints
@@ -60,14 +60,17 @@ posetrack_data/annotations/{train,val}/012834_mpii_train.json
             "told by their content; their skeleton is posetrack_15",
         ),
     ),
+    thinning=Thinning(
+        distance_mm=None, image_distance=0.5, image_scale="head_box", keep_newly_valid=True
+    ),
     box_expansion=1.3,
     facts=(
         "The joint called head_bottom is the upper neck.",
         "Image sizes are not in the released files: they are read from one frame per sequence.",
-        "The published preparation thins by motion in the image: it keeps a frame of a track when "
-        "a joint has appeared, or when the joints have moved by half the diagonal of the head's "
-        "box. (It takes one norm over all joints together, which its author calls a mistake.) "
-        "`prepare` thins by motion in space only, so that it keeps every annotated frame here.",
+        "The published thinning takes one norm over all joints together, which its author calls a "
+        "mistake: here a single joint must have moved. It thins validation too; here that split "
+        "stays whole, as its metric counts every annotated frame. A person without a head's box is "
+        "kept.",
         "Extras: head_box, the head's rectangle; the metrics divide distances by 0.6 of its "
         "diagonal.",
         "Validation sequences end in _mpii_test as well: the folder tells the split.",

@@ -18,6 +18,7 @@ from ..examples import ExampleBlock
 from ._joint_rows import read_joint_rows
 from ._sailvos_bones import MIN_ROWS, bone_points, joints_of_bones
 from ._sailvos_cameras import IMAGE_SIZE, Views, found_views, read_view
+from ._sailvos_silhouettes import silhouettes
 from ._values import camera_of, check_choice, natural_key
 
 #: Root mean square distance of the joints from their mean that a whole body may have.
@@ -38,12 +39,18 @@ INFO = DatasetInfo(
     tree="""\
 tonya_mcs_1/images/000012.bmp                       (or .jpg)
 tonya_mcs_1/37_Ped_5/000012_2d.txt  000012_3d.txt   pose archives
+tonya_mcs_1/visible/000012.npy                      (or .npz; optional: ids of what is seen)
+tonya_mcs_1/37_Ped_5/000012.png                     (optional: whole silhouettes)
 tonya_mcs_1/37_Ped_5/000012_camera.npz              (optional: a camera found before)
 or the folder above: sailvos/tonya_mcs_1/...""",
     items=(
         Item("**/images/*", "images, 1280 x 800 px", "the site's archives of images"),
         Item("**/*_Ped_*/*_2d.txt", "bones, px", "sailvos_pose_training.tar, sailvos_pose_val.tar"),
         Item("**/*_Ped_*/*_3d.txt", "bones, metres", "the same, a zip file per sequence in them"),
+        Item(
+            "**/visible/*", "who is seen: boxes, occlusion", "the site's archives", required=False
+        ),
+        Item("**/*_Ped_*/*.png", "whole silhouettes", "the site's archives", required=False),
         Item(
             "**/*_Ped_*/*_camera.npz",
             "cameras that PosePile's calibrate_cameras.py has found",
@@ -68,13 +75,17 @@ or the folder above: sailvos/tonya_mcs_1/...""",
             "per sequence, the mean camera is the origin",
         ),
     ),
-    thinning=Thinning(distance_mm=100.0, memory=1),
+    thinning=Thinning(distance_mm=100.0, memory=1, ignore_missing=True, carry_missing=False),
     facts=(
         "201 sequences with 111 654 frames in the 2D release; training and validation archive "
         "are both read as train, as MeTRAbs was trained.",
-        "The published selection takes the box of the visible silhouette (here: of the joints in "
-        "the image, expanded) with a shorter side of more than 50 px. It also wants at most 75 "
-        "percent of the silhouette to be hidden; silhouettes are not decoded here.",
+        "The published selection wants a box of the visible silhouette with a shorter side of more "
+        "than 50 px, and at most 75 percent of the silhouette to be hidden. So does this where "
+        "visible/ and the person's .png are there; without visible/ the box is that of the joints "
+        "in the image, expanded, and without either file people count as not hidden (the number "
+        "is noted). Extra hidden: the hidden share, NaN where unknown.",
+        "Published thinning runs on from one person's folder to the next, and comes before the "
+        "selection; here each person is thinned alone, after it.",
         "The world's z axis points up, as in the game.",
         "Frame numbers are not contiguous.",
     ),
@@ -90,6 +101,7 @@ class SailVos(Adapter):
     cameras: str = option("auto", "auto (*_camera.npz where it is there), file or estimate")
     min_joints: int = option(6, "fewest joints with a position")
     min_side_px: float = option(50.0, "a person's box has a larger shorter side than this")
+    max_occlusion: float = option(0.75, "largest share of a person's silhouette that is hidden")
 
     def __post_init__(self):
         check_choice(self, "cameras", ("auto", "file", "estimate"))
@@ -115,16 +127,15 @@ class SailVos(Adapter):
         frames = np.array([frame for frame, *_ in files])
         views, notes = self._views(files, frames, pixels, points)
         joints, joints2d = joints_of_bones(points), joints_of_bones(pixels)
-        is_large = _shorter_side(joints2d) > self.min_side_px
-        rows = np.flatnonzero(self._is_whole(joints) & is_large & views.is_known)
-        if not len(rows):
+        rows = np.flatnonzero(self._is_whole(joints) & views.is_known)
+        seen = silhouettes(str(folder), [files[row][:3] for row in rows])
+        boxes = np.where(np.isnan(seen.boxes), _boxes_of(joints2d[rows]), seen.boxes)
+        # Comparisons with an unknown share are false.
+        good = (boxes[:, 2:].min(axis=1) > self.min_side_px) & ~(seen.hidden > self.max_occlusion)
+        notes += _notes(len(files), len(rows), good, seen.hidden[good])
+        if not good.any():
             return
-        dropped = len(files) - len(rows)
-        if dropped:
-            notes += (
-                f"{dropped} of {len(files)} poses are left out: broken, too small in the image or "
-                "without camera",
-            )
+        rows, boxes, hidden = rows[good], boxes[good], seen.hidden[good]
         origin = views.centers[rows].mean(0).round(3)
         cameras = [
             camera_of(
@@ -149,6 +160,9 @@ class SailVos(Adapter):
             cameras=cameras,
             joints3d=_MM_PER_M * (joints[rows] - origin),
             joints2d=joints2d[rows],
+            boxes=boxes,
+            masks=seen.masks.select(good),
+            extras={"hidden": hidden},
             notes=notes,
         )
 
@@ -179,14 +193,32 @@ class SailVos(Adapter):
         return enough & (spread >= SPREAD_MM[0]) & (spread <= SPREAD_MM[1])
 
 
-def _shorter_side(joints2d: np.ndarray) -> np.ndarray:
-    """Returns the shorter side (N,) of the expanded box of the joints' part in the image, px."""
+def _notes(n_files: int, n_whole: int, good: np.ndarray, hidden: np.ndarray) -> tuple[str, ...]:
+    """Returns what is to be said of the people left out, and of those whose occlusion is unknown.
+
+    Args:
+      n_files: poses; `n_whole` of them are whole and have a camera.
+      good: (n_whole,) whether they are seen well enough; `hidden` is the share of those that are.
+    """
+    notes = []
+    if n_whole < n_files:
+        notes.append(f"{n_files - n_whole} of {n_files} poses left out: broken, or without camera")
+    if not good.all():
+        notes.append(f"{(~good).sum()} of {n_whole} people left out: small in the image, or hidden")
+    if np.isnan(hidden).any():
+        notes.append(f"{np.isnan(hidden).sum()} of {len(hidden)} people: occlusion unknown")
+    return tuple(notes)
+
+
+def _boxes_of(joints2d: np.ndarray) -> np.ndarray:
+    """Returns (N, 4) the expanded boxes of the joints' parts in the image, px."""
     limit = np.array(IMAGE_SIZE) - 0.5
     is_given = ~np.isnan(joints2d)
     clipped = np.clip(joints2d, -0.5, limit)
     low = np.where(is_given, clipped, np.inf).min(1)
     high = np.where(is_given, clipped, -np.inf).max(1)
-    return INFO.box_expansion * (high - low).min(1)
+    size = INFO.box_expansion * (high - low)
+    return np.concatenate([(low + high - size) / 2, size], axis=1)
 
 
 def _pose_files(folder: Path) -> list[tuple[int, str, str, str]]:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ..adapter import Adapter, DatasetInfo, Defect, Item, Source, Thinning, option
+from ..adapter import Adapter, BoneLimits, DatasetInfo, Defect, Item, Source, Thinning, option
 from ..body_models.rotations import matrix_from_axis_angle
 from ..camera import Camera
 from ..containers.c3d import parse_c3d
@@ -73,7 +73,7 @@ or every zip in a folder of its own: p1_grab_3/{p1_grab_3.json,Groundtruth,Video
         Defect("p2_free_2 has unusable ground truth", "left out (option keep_dropped)"),
         Defect(
             "marker swaps and jitter",
-            "kept: `prepare` filters bones (limits 0.5, 1.25, 80 mm) and drops their end joints",
+            "`prepare` takes the ends of bones out of the published limits for missing",
         ),
         Defect(
             "p3 and p4 sequences show people without markers",
@@ -87,6 +87,7 @@ or every zip in a folder of its own: p1_grab_3/{p1_grab_3.json,Groundtruth,Video
         ignore_missing=True,
         centered=True,
     ),
+    bone_limits=BoneLimits(min_ratio=0.5, max_ratio=1.25, difference_mm=80.0),
     box_expansion=1.15,
     facts=("Video frame i shows mocap frame 2 i. No official split: all is train.",),
 )

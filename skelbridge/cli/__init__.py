@@ -20,10 +20,13 @@ from .datasets_command import datasets
 from .fit_command import fit
 from .format_commands import formats, show
 from .interrupt import end_interrupted
+from .predict_command import predict
 from .prepare_command import prepare
+from .reproduce_command import reproduce
 from .shell import completion
 from .store_command import store
 from .synth_command import synth
+from .train_command import finetune, train
 from .validate_command import validate
 from .view_command import view
 
@@ -36,7 +39,7 @@ def cli():
 
 for _command in (
     convert, accuracy, fit, acae, formats, show, view, datasets, prepare, store, synth,
-    completion,
+    train, finetune, predict, reproduce, completion,
 ):  # fmt: skip
     cli.add_command(_command)
 store.add_command(validate)
@@ -44,6 +47,9 @@ store.add_command(validate)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits: 0, 2 for a user's mistake; Ctrl-C ends it by the signal."""
+    # Less noise where TensorFlow is loaded. What its libraries say while they are being loaded
+    # (oneDNN, CUDA) ignores this: https://github.com/tensorflow/tensorflow/issues/100442
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         cli.main(args=arguments, prog_name="skelbridge", standalone_mode=False)
     except UserError as error:

@@ -57,6 +57,8 @@ class ExampleLoader:
       crop: what crops are like.
       augmentation: random changes; `Augmentation.none()` for validation.
       backgrounds, occluders: where these come from; procedural by default.
+      labels: `own`: what each dataset annotates; `all`: true joints in all formats, which only
+        rendered people have.
     """
 
     def __init__(
@@ -69,13 +71,18 @@ class ExampleLoader:
         augmentation: Augmentation | None = None,
         backgrounds: Backgrounds | None = None,
         occluders: Occluders | None = None,
+        labels: str = "own",
     ):
         self.registry = registry
         self.seed = seed
         self.crop = crop or CropOptions()
         self.augmentation = augmentation or Augmentation()
-        self._vector = JointVector(registry)
         self._pictures = PictureSource(store)
+        self._vector = JointVector(registry)
+        if labels == "all":
+            from .true_labels import TrueJointVector
+
+            self._vector = TrueJointVector(registry, self._pictures)
         self._backgrounds = backgrounds or Backgrounds()
         self._occluders = occluders
         if occluders is None and self.augmentation.occlusion:

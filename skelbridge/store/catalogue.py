@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import skeleton_defs
 from dataset_adapters.containers.errors import FileError
+from dataset_adapters.containers.file_text import quote
 
 from .manifest import NAME
 from .mapped_shard import MappedShard, damage_told
 from .open_shards import OpenShards
+from .own_skeletons import known_format
 
 
 class Group(NamedTuple):
@@ -125,7 +126,14 @@ class Catalogue:
             self.groups[group] = range(begin, starts[-1])
 
     def _check_joints(self, skeleton: str, joints: list[str]) -> None:
-        if list(skeleton_defs.get(skeleton).joints) != joints:
+        known = known_format(skeleton)
+        if known is None:
+            raise FileError(
+                self._store / NAME,
+                f"skeleton {quote(skeleton)} is not built in and its definition is not stored; "
+                "register it (skeleton_defs.register) or prepare again",
+            )
+        if list(known.joints) != joints:
             raise FileError(
                 self._store / NAME,
                 f"{skeleton} was stored with other joints than this version has; prepare again",

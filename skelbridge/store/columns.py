@@ -14,6 +14,7 @@ import numpy as np
 from dataset_adapters.camera import N_DISTORTION, Camera
 from dataset_adapters.examples import ExampleBlock
 
+from .silhouettes import silhouette_of
 from .tally import Tally
 
 TEXTS = ("sequence", "subject", "camera_name", "person", "image")
@@ -69,7 +70,9 @@ def columns_of(
     _add_cameras(columns, [c for block in blocks for c in _values(block, "cameras")])
     sizes = [block.image_size(row) or (0, 0) for block in blocks for row in range(len(block))]
     columns["image_size"] = np.array(sizes, np.int32).reshape(n, 2)
-    _add_masks(columns, [m for block in blocks for m in block.masks or [None] * len(block)])
+    _add_masks(
+        columns, [silhouette_of(b.masks, row, tally) for b in blocks for row in range(len(b))]
+    )
     if any(place is not None for place in places):
         jpegs = [p or [(0, 0)] * len(b) for p, b in zip(places, blocks, strict=True)]
         columns["jpeg"] = np.array([p for part in jpegs for p in part], np.int64).reshape(n, 2)

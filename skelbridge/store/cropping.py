@@ -18,6 +18,7 @@ from .crops import FlatCrop, TurnedCrop, flat_crop, turned_crop
 from .options import PrepareOptions
 from .resampling import FlatResampler, TurnedResampler, Workspace, resampler_of, to_jpeg
 from .selection import OUTSIDE
+from .silhouettes import silhouette_of
 from .tally import Tally
 
 UNREADABLE = "image cannot be read"
@@ -106,20 +107,14 @@ def _cut(image, block: ExampleBlock, row: int, options: PrepareOptions, tally, s
         return None
     resampler = resampler_of(crop, size, workspace)
     place = sink(to_jpeg(resampler.image(image), options.jpeg_quality))
-    mask = None
-    if block.masks is not None and block.masks[row] is not None:
-        mask = _cut_mask(block.masks[row], resampler, size, tally)
-    return _Cut(place, crop, mask)
+    mask = silhouette_of(block.masks, row, tally)
+    return _Cut(place, crop, None if mask is None else _cut_mask(mask, resampler, size, tally))
 
 
 def _cut_mask(
     mask, resampler: TurnedResampler | FlatResampler, size: tuple[int, int], tally: Tally
 ) -> dict | None:
-    try:
-        silhouette = rle.decode(mask)
-    except (ValueError, AttributeError) as error:
-        tally.note(f"silhouettes left out: {error}")
-        return None
+    silhouette = rle.decode(mask)
     if silhouette.shape != size[::-1]:
         tally.note("silhouettes left out: they are of another size than their images")
         return None

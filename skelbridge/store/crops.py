@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_adapters.camera import Camera, intrinsics
+from dataset_adapters.camera import Camera, bent, intrinsics
 
 #: A direction this near to vertical has no upright view (sine of the angle).
 _NEAR_VERTICAL = 0.05
@@ -69,16 +69,27 @@ class TurnedCrop:
         turn = self.camera.R @ self.source.R.T
         return self.camera.image_from_camera(self.source.camera_from_image(pixels) @ turn.T)
 
-    def source_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """Returns which pixels (..., 2) of the image are seen at pixels of the crop."""
-        turn = self.camera.R @ self.source.R.T
-        rays = self.camera.camera_from_image(pixels) @ turn
-        found = self.source.image_from_camera(rays)
-        if self.source.is_distorted:
-            limit = lens_limit(self.source.distortion.tobytes())
-            x, y, z = rays[..., 0], rays[..., 1], rays[..., 2]
-            found[x * x + y * y > (limit * z) ** 2] = np.nan
-        found[np.isnan(found)] = OUTSIDE
+    def source_pixels(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Returns x and y (2, ...) of the image's pixel that is seen at pixels of the crop.
+
+        As `Camera` has it, but coordinate by coordinate: that is several times as fast.
+
+        Args:
+          u, v: pixels of the crop; may broadcast, as columns and rows do.
+        """
+        turn = self.source.R @ self.camera.R.T
+        x, y, z = (
+            row[0] * u + (row[1] * v + row[2]) for row in turn @ np.linalg.inv(self.camera.K)
+        )
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            x, y = x / z, y / z
+            unseen = z <= 0
+            if self.source.is_distorted:
+                limit = lens_limit(self.source.distortion.tobytes())
+                unseen |= x * x + y * y > limit * limit
+                x, y = bent(x, y, self.source.distortion.tolist())
+            found = np.stack([row[0] * x + (row[1] * y + row[2]) for row in self.source.K[:2]])
+        found[:, unseen | ~np.isfinite(found).all(0)] = OUTSIDE
         return found
 
 
@@ -102,10 +113,6 @@ class FlatCrop:
     def points(self, pixels: np.ndarray) -> np.ndarray:
         """Returns where pixels (..., 2) of the image lie in the crop."""
         return (np.asarray(pixels, float) - self.origin) * self.zoom - 0.5
-
-    def source_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """Returns which pixels (..., 2) of the image are seen at pixels of the crop."""
-        return (pixels + 0.5) / self.zoom + self.origin
 
 
 def turned_crop(
@@ -169,24 +176,16 @@ def flat_crop(box: np.ndarray, image_size: tuple[int, int], rule: CropRule) -> F
     return FlatCrop(new_box, (int(size[0]), int(size[1])), first - 0.5 + 0.0, exact)
 
 
-def source_map(crop: TurnedCrop | FlatCrop) -> np.ndarray:
-    """Returns (height, width, 2) float32: the pixel of the image behind each pixel of the crop.
-
-    It is computed on a grid and interpolated: the error is below 0.02 px for lenses in use.
-    """
-    return np.stack([refined_map(plane, crop.size) for plane in coarse_map(crop)], axis=-1)
-
-
-def coarse_map(crop: TurnedCrop | FlatCrop) -> np.ndarray:
+def coarse_map(crop: TurnedCrop) -> np.ndarray:
     """Returns the pixel of the image behind the middle of each cell of 8 x 8 pixels of the crop.
 
     Returns:
-      (2, rows + 2, columns + 2) x and y: there is a cell more on each side.
+      (2, rows + 2, columns + 2) x and y: there is a cell more on each side. Interpolated linearly,
+      the error is below 0.02 px for lenses in use.
     """
     cells = [-(-n // GRID_STEP) + 2 for n in crop.size]
     axes = [(np.arange(n) - 1) * GRID_STEP + (GRID_STEP - 1) / 2 for n in cells]
-    pixels = crop.source_pixels(np.stack(np.meshgrid(*axes), axis=-1))
-    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+    return crop.source_pixels(axes[0], axes[1][:, None])
 
 
 def refined_map(plane: np.ndarray, size: tuple[int, int], allocate=np.empty) -> np.ndarray:

@@ -73,7 +73,33 @@ def read_json(path: Path) -> Any:
 def write_json(path: Path, tree: Any) -> None:
     """Writes a JSON file in one step."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(tree, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        text = json.dumps(tree, indent=1, ensure_ascii=False) + "\n"
+        # File names may hold bytes that are no text; JSON escapes them as Python does.
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+@contextlib.contextmanager
+def written_to(path: str | os.PathLike) -> Iterator[None]:
+    """Turns what the system refuses while something is written into a line for the user.
+
+    Raises:
+      UserError: a folder is none or may not be written, the disk is full, ...
+    """
+    try:
+        yield
+    except (BrokenPipeError, TimeoutError):
+        raise
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        if isinstance(error.filename, str) and not _is_beside(error.filename, path):
+            raise FileError.unreadable(error.filename, error) from None
+        raise UserError(f"{os.fspath(path)}: cannot be written ({reason})") from None
+
+
+def _is_beside(name: str, path: str | os.PathLike) -> bool:
+    """Whether a file is (in) the path, or next to it as temporary files are."""
+    place, target = Path(os.path.abspath(name)), Path(os.path.abspath(path))
+    return place.is_relative_to(target) or place.parent == target.parent
 
 
 @contextlib.contextmanager

@@ -14,8 +14,9 @@ from dataset_adapters.examples import SPLITS
 from skeleton_defs import UserError
 
 from ..atomic import atomic_path
-from .manifest import empty_manifest, read_manifest, write_manifest
+from .manifest import empty_manifest, read_manifest, write_manifest, written_to
 from .options import sha256_of
+from .own_skeletons import FIELD
 from .plan import check_same_options, plan_path
 from .reading import Store
 
@@ -33,7 +34,8 @@ def merge_stores(
       verify: whether to compare all checksums first.
 
     Raises:
-      UserError: the same split of a dataset is in two of them, or was prepared differently.
+      UserError: the same split of a dataset is in two of them, or was prepared differently, or the
+        target cannot be written.
     """
     target = Path(target)
     if target.exists():
@@ -46,7 +48,7 @@ def merge_stores(
             check_checksums(source)
         for name, dataset in read_manifest(source)["datasets"].items():
             _take_over(merged["datasets"], name, dataset, source, origin)
-    with atomic_path(target) as temporary:
+    with written_to(target), atomic_path(target) as temporary:
         temporary.mkdir(parents=True)
         for (name, split), source in origin.items():
             (temporary / name).mkdir(exist_ok=True)
@@ -86,15 +88,22 @@ def _take_over(
                     f"{dataset.get(field)}); prepare it in one store"
                 )
         for split, facts in dataset["splits"].items():
-            if split in known["splits"]:
+            # All splits are prepared where the user names none, also those without any file.
+            if split in known["splits"] and not facts["shards"]:
+                continue
+            if known["splits"].get(split, {}).get("shards"):
                 where = origin[name, split]
                 raise UserError(f"{name} {split} is in {where} and in {source}; leave one out")
             known["splits"][split] = facts
+            origin[name, split] = source
         known["splits"] = {s: known["splits"][s] for s in SPLITS if s in known["splits"]}
         known["skeletons"] = dict(sorted({**known["skeletons"], **dataset["skeletons"]}.items()))
-        known["mean_bones_mm"] = {**known["mean_bones_mm"], **dataset["mean_bones_mm"]}
-    for split in dataset["splits"]:
-        origin[name, split] = source
+        own = {**known.get(FIELD, {}), **dataset.get(FIELD, {})}
+        known[FIELD] = dict(sorted(own.items()))
+        bones = {**known["mean_bones_mm"], **dataset["mean_bones_mm"]}
+        known["mean_bones_mm"] = dict(sorted(bones.items()))
+    for split in merged[name]["splits"]:
+        origin.setdefault((name, split), source)
 
 
 def _files_of(source: Path, name: str, split: str, dataset: dict[str, Any]) -> list[Path]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,29 @@ from .tasks import ShardTask
 
 #: So many shards of a split at most, where the user says nothing: enough to share among workers.
 MAX_SHARDS = 512
+
+
+@dataclass(frozen=True)
+class DatasetPlan:
+    """What fills one dataset.
+
+    Attributes:
+      name: of the dataset.
+      facts: for the manifest (title, licence, ...).
+      options: what decides the content; a second run must have the same.
+      tasks: per split, makes the tasks of its shards, in order.
+      limit: at most so many examples per split.
+      drops_impossible: whether training examples with impossible bones go.
+      max_bad_files: of the whole dataset.
+    """
+
+    name: str
+    facts: Mapping[str, Any]
+    options: Mapping[str, Any]
+    tasks: Mapping[str, Callable[[], Sequence[ShardTask]]]
+    limit: int | None = None
+    drops_impossible: bool = False
+    max_bad_files: int = 0
 
 
 def plan_path(folder: Path, split: str) -> Path:

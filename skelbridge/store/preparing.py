@@ -149,6 +149,8 @@ def dataset_facts(info: DatasetInfo, *, root: Path | None = None) -> dict[str, A
     }
     facts["thinning"] = dataclasses.asdict(info.thinning)
     facts["thinning"]["splits"] = list(info.thinning.splits)
+    if info.bone_limits is not None:
+        facts["bone_limits"] = dataclasses.asdict(info.bone_limits)
     facts["box_expansion"] = info.box_expansion
     if root is not None:
         facts["root"] = os.path.abspath(root)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dataset_adapters import adapter_class, list_adapters
 from dataset_adapters.containers.errors import FileError
 from dataset_adapters.examples import Example
 from dataset_adapters.images import ImageRef, load
@@ -16,8 +17,9 @@ from dataset_adapters.images import ImageRef, load
 from .batch import Batch, gather
 from .catalogue import Catalogue, Group
 from .columns import unpacked_camera
-from .manifest import read_manifest
+from .manifest import NAME, read_manifest
 from .mapped_shard import MappedShard, damage_told
+from .own_skeletons import register_manifest
 from .resampling import from_jpeg
 
 MAX_OPEN_SHARDS = 256
@@ -32,7 +34,7 @@ class Store:
     in pixels is about the original.
 
     A store holds no HDF5 handle and at most `max_open` mapped files; it may be used after a fork,
-    and pickled.
+    and pickled. Skeleton formats that it defines are registered for the process.
 
     Attributes:
       path: its folder.
@@ -44,7 +46,8 @@ class Store:
       roots: dataset -> folder of its images, where images were left in place and have moved since.
 
     Raises:
-      FileError: there is no finished store, or a file of it is missing or truncated.
+      FileError: there is no finished store, a file of it is missing or truncated, or it defines
+        another skeleton format than the one that the process knows by that name.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Store:
     ):
         self.path = Path(path)
         self.manifest = read_manifest(path)
+        register_manifest(self.path / NAME, self.manifest)
         self._roots = dict(roots or {})
         self._max_open = max_open
         self._catalogue = Catalogue(self.path, self.manifest, max_open)
@@ -108,6 +112,9 @@ class Store:
         root = self._roots.get(example.dataset, stated)
         if example.image is None or root is None:
             return None
+        if example.dataset in list_adapters():
+            # Importing an adapter makes known how its dataset keeps its pictures.
+            adapter_class(example.dataset)
         return load(root, example.image)
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:

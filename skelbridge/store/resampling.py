@@ -44,14 +44,15 @@ def resampler_of(
 ) -> TurnedResampler | FlatResampler:
     """Returns what moves the pixels of images of `image_size` (width, height) to a crop."""
     if isinstance(crop, FlatCrop):
-        return FlatResampler(crop)
+        return FlatResampler(crop, workspace or Workspace())
     return TurnedResampler(crop, image_size, workspace or Workspace())
 
 
 class FlatResampler:
     """Scales a piece of an image: exact means over areas when shrinking, else bicubic."""
 
-    def __init__(self, crop: FlatCrop):
+    def __init__(self, crop: FlatCrop, workspace: Workspace):
+        self._workspace = workspace
         self._size = crop.size
         (self._left, self._top) = np.round(crop.origin + 0.5).astype(int)
         (width, height) = np.round(crop.size / crop.zoom).astype(int)
@@ -62,7 +63,10 @@ class FlatResampler:
         """Returns the crop of an image (height, width, 3) uint8."""
         import cv2
 
-        return _with_gamma(self._scaled(cv2.LUT(self._part(pixels), _to_linear())))
+        part = self._part(pixels)
+        linear = self._workspace.array("linear", part.shape, np.uint16)
+        scaled = self._workspace.array("scaled", (*self._size[::-1], 3), np.uint16)
+        return _with_gamma(self._scaled(cv2.LUT(part, _to_linear(), linear), scaled))
 
     def silhouette(self, mask: np.ndarray) -> np.ndarray:
         """Returns the crop of a silhouette (height, width) bool."""
@@ -71,11 +75,11 @@ class FlatResampler:
     def _part(self, pixels: np.ndarray) -> np.ndarray:
         return pixels[self._top : self._bottom, self._left : self._right]
 
-    def _scaled(self, values: np.ndarray) -> np.ndarray:
+    def _scaled(self, values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         import cv2
 
         how = cv2.INTER_AREA if self._is_shrunk else cv2.INTER_CUBIC
-        return cv2.resize(values, self._size, interpolation=how)
+        return cv2.resize(values, self._size, out, interpolation=how)
 
 
 class TurnedResampler:
@@ -128,7 +132,8 @@ class TurnedResampler:
         linear = cv2.LUT(part, _to_linear(), self._array("linear", shape))
         moved = self._moved(self._scaled(linear))
         bright = _with_gamma(moved, self._array("bright", moved.shape, np.uint8))
-        return cv2.cvtColor(bright, cv2.COLOR_RGBA2RGB)
+        # The order of OpenCV's JPEG, which spares `to_jpeg` a pass.
+        return cv2.cvtColor(bright, cv2.COLOR_RGBA2BGR)[..., ::-1]
 
     def silhouette(self, mask: np.ndarray) -> np.ndarray:
         """Returns the crop of a silhouette (height, width) bool."""
@@ -168,7 +173,10 @@ def to_jpeg(image: np.ndarray, quality: int) -> bytes:
     import cv2
 
     parameters = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), parameters)
+    turned = image[..., ::-1]
+    if not turned.flags.c_contiguous:
+        turned = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", turned, parameters)
     if not done:
         raise ValueError(f"an image of shape {image.shape} cannot be encoded as JPEG")
     return data.tobytes()

@@ -45,7 +45,8 @@ def runs(mask: Mapping[str, Any]) -> np.ndarray:
     height, width = _size(mask)
     counts = mask.get("counts")
     if isinstance(counts, str):
-        counts = counts.encode("ascii", "replace")
+        # What is not ASCII must not become a `?`, which stands for a number.
+        counts = counts.encode("ascii") if counts.isascii() else b"\xff"
     if isinstance(counts, bytes):
         lengths = _from_text(counts)
     else:

@@ -11,10 +11,12 @@ from dataset_adapters.adapter import DatasetInfo
 from dataset_adapters.camera import Camera
 from dataset_adapters.examples import ExampleBlock
 
+from .bone_limits import joints_of_wrong_bones, note_of, without_joints
 from .boxes import count_within, joint_boxes
 from .detections import image_keys, load_detections, matched_boxes, matched_masks
 from .options import PrepareOptions
 from .plausibility import EXEMPT, MIN_JOINTS_IN_BOX
+from .silhouettes import Supplemented
 from .tally import Tally
 from .thinning import Thinner
 
@@ -32,7 +34,7 @@ def select(
 
     Args:
       blocks: all blocks of the source.
-      info: the dataset's facts: thinning rule, box expansion.
+      info: the dataset's facts: thinning rule, limits of bones, box expansion.
     """
     if options.boxes or options.masks:
         blocks = _with_detections(list(blocks), info, options, tally)
@@ -41,12 +43,16 @@ def select(
     for block in blocks:
         if not (options.boxes or options.masks):
             _examine(block, tally)
+        kept = np.ones(len(block), bool)
         if options.thinning:
-            thinner = thinner or Thinner(info.thinning, block.split)
+            if thinner is None:
+                rule, expansion = info.thinning, info.box_expansion
+                thinner = Thinner(rule, block.split, box_expansion=expansion)
             kept, dropped = thinner.keep(block)
             for reason, count in dropped.items():
                 tally.drop(reason, count)
-            block = _selected(block, kept)
+        block = _with_usual_bones(block, kept, info, options, tally)
+        block = _without_extra(block, info.thinning.joints)
         block = _with_plausible_boxes(block, info, options, tally)
         if len(block):
             selected.append(block)
@@ -124,11 +130,35 @@ def _with_detections(
             block = replace(block, boxes=np.nan_to_num(boxes[rows]))
         else:
             good[:] = True
-        given = block.masks or [None] * len(block)
-        own = [a if a is not None else b for a, b in zip(given, masks[rows], strict=True)]
-        block = replace(block, masks=own if any(m is not None for m in own) else None)
+        if options.masks:
+            block = replace(block, masks=Supplemented(block.masks, masks[rows]))
         result.append(_selected(block, good))
     return result
+
+
+def _with_usual_bones(
+    block: ExampleBlock, kept: np.ndarray, info: DatasetInfo, options: PrepareOptions, tally: Tally
+) -> ExampleBlock:
+    """Returns the kept rows; joints whose bones break the dataset's limits are missing in them.
+
+    What is usual is told by all rows of the block, as the thinned ones have the jumps in plenty.
+    """
+    if info.bone_limits is None or not _is_checked(block, options):
+        return _selected(block, kept)
+    gone = joints_of_wrong_bones(block, info.bone_limits)[kept]
+    block = _selected(block, kept)
+    if not gone.any():
+        return block
+    tally.note(note_of(info.bone_limits), int(gone.sum()))
+    return without_joints(block, gone)
+
+
+def _without_extra(block: ExampleBlock, name: str) -> ExampleBlock:
+    """Returns the block without the extra that only the thinning needs."""
+    if name not in block.extras:
+        return block
+    rest = {key: column for key, column in block.extras.items() if key != name}
+    return replace(block, extras=rest)
 
 
 def _with_plausible_boxes(
@@ -149,7 +179,8 @@ def _with_plausible_boxes(
     tally.drop(OUTSIDE, int((good & ~inside).sum()))
     good &= inside
     if _is_checked(block, options) and points is not None:
-        enough = ~good | (count_within(points, boxes) >= MIN_JOINTS_IN_BOX)
+        needed = min(MIN_JOINTS_IN_BOX, block.validity.shape[1])
+        enough = ~good | (count_within(points, boxes) >= needed)
         tally.drop(TOO_FEW_JOINTS, int((good & ~enough).sum()))
         good &= enough
     return _selected(replace(block, boxes=np.nan_to_num(boxes)), good)

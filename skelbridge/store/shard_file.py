@@ -20,6 +20,7 @@ from dataset_adapters.examples import ExampleBlock
 from ..atomic import atomic_path
 from .columns import columns_of
 from .options import sha256_of
+from .own_skeletons import FIELD, definitions_of
 from .plausibility import BoneSums
 from .tally import Tally
 
@@ -99,7 +100,13 @@ class ShardWriter:
                 self._write_pictures(file)
             entry = {"file": self._target.name, "bytes": os.path.getsize(temporary)}
             entry["sha256"] = sha256_of(temporary)
-        return {**entry, "rows": rows, "bones": bones, "tally": self.tally.to_json()}
+        return {
+            **entry,
+            "rows": rows,
+            "bones": bones,
+            FIELD: definitions_of(rows),
+            "tally": self.tally.to_json(),
+        }
 
     def _write_pictures(self, file) -> None:
         if not self._n_bytes:

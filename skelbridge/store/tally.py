@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,11 @@ class TooManyBadFilesError(UserError):
 
     def __reduce__(self):
         return type(self), self.args
+
+
+def bad_file_key(file: str, problem: str) -> str:
+    """Returns what tells bad files apart; what is no file's fault goes by the problem."""
+    return file or problem
 
 
 @dataclass
@@ -59,14 +65,15 @@ class Tally:
         self.notes[text] = self.notes.get(text, 0) + count
 
     def bad_file(self, error: UserError) -> None:
-        """Counts a file that cannot be read.
+        """Counts a file that cannot be read, once however often it is met.
 
         Raises:
           TooManyBadFilesError: it is one too many.
         """
         path = error.path if isinstance(error, FileError) else ""
         problem = error.problem if isinstance(error, FileError) else str(error)
-        self.bad_files.append((self._relative(path), problem))
+        if self._take_bad_files([(self._relative(path), problem)]) == 0:
+            return
         if len(self.bad_files) > self.max_bad_files:
             raise TooManyBadFilesError.because(str(error), allowed=self.max_bad_files)
 
@@ -75,7 +82,7 @@ class Tally:
         self.examined += other.examined
         for reason, count in other.dropped.items():
             self.drop(reason, count)
-        self.bad_files += other.bad_files
+        self._take_bad_files(other.bad_files)
         for text, count in other.notes.items():
             self.note(text, count)
 
@@ -97,6 +104,16 @@ class Tally:
             bad_files=[tuple(item) for item in tree["bad_files"]],
             notes=dict(tree["notes"]),
         )
+
+    def _take_bad_files(self, files: Iterable[tuple[str, str]]) -> int:
+        """Lists the files that are not listed yet; returns how many these are."""
+        before = len(self.bad_files)
+        listed = {bad_file_key(*item) for item in self.bad_files}
+        for item in files:
+            if bad_file_key(*item) not in listed:
+                listed.add(bad_file_key(*item))
+                self.bad_files.append(item)
+        return len(self.bad_files) - before
 
     def _relative(self, path: str) -> str:
         if self.root is None or not path:

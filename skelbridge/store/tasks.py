@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from dataset_adapters.adapter import Adapter, Source
 from dataset_adapters.containers.errors import FileError
+from skeleton_defs import UserError
 
 from .cropping import cropped
 from .manifest import read_json, write_json
@@ -124,6 +125,19 @@ def make_shard(task: ShardTask, target: Path, dataset: str, max_bad_files: int) 
             summary = writer.write()
     write_json(progress_path(target), summary)
     return summary
+
+
+def try_shard(
+    task: ShardTask, target: Path, dataset: str, max_bad_files: int
+) -> dict[str, Any] | UserError:
+    """Returns what `make_shard` returns, or the error that it raises.
+
+    A worker that runs ahead may fail on what is not needed in the end: others decide that.
+    """
+    try:
+        return make_shard(task, target, dataset, max_bad_files)
+    except UserError as error:
+        return error
 
 
 def progress_path(target: Path) -> Path:

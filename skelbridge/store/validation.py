@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 import skeleton_defs
+from skeleton_defs import UserError
 
 from . import validation_checks as checks
 from .batch import Batch
@@ -130,6 +131,8 @@ def validate_store(path: str | os.PathLike, *, samples: int = SAMPLES) -> Valida
     Raises:
       FileError: there is no finished store, or a file of it is damaged.
     """
+    if samples < 0:
+        raise UserError(f"samples must be at least 0. Received {samples}")
     store = open_store(path)
     reports = [
         _group_report(store, group, indices, samples) for group, indices in store.groups.items()

@@ -12,10 +12,13 @@ import numpy as np
 import skeleton_defs
 from dataset_adapters.examples import Example
 from skelbridge.atomic import atomic_path
+from skeleton_defs import UserError
 
+from .manifest import written_to
 from .reading import Group, Store, open_store
 from .validation import ValidationReport
 
+_SUFFIXES = (".png", ".html", ".htm")
 TILE_PX = 224
 PER_GROUP = 8
 _CAPTION_PX = 22
@@ -32,11 +35,13 @@ def write_sheet(
 
     Raises:
       FileError: a file of the store is damaged.
-      OSError: the output cannot be written.
+      UserError: the output is neither .png nor .html, or cannot be written.
     """
+    if Path(output).suffix.lower() not in _SUFFIXES:
+        raise UserError(f"{os.fspath(output)}: a sheet must be a {' or a '.join(_SUFFIXES)} file")
     store = open_store(path)
     strips = [(group, _strip(store, indices)) for group, indices in store.groups.items()]
-    with atomic_path(output) as temporary:
+    with written_to(output), atomic_path(output) as temporary:
         if Path(output).suffix.lower() == ".png":
             temporary.write_bytes(_png(_stacked(strips)))
         else:

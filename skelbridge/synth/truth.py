@@ -1,4 +1,4 @@
-"""What is true in a test picture, in any skeleton format."""
+"""What is true in a picture, in any skeleton format."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def true_joints(
     *,
     store: Store | None = None,
 ) -> np.ndarray:
-    """Returns the true joints of test pictures in a skeleton format.
+    """Returns the true joints of pictures in a skeleton format.
+
+    Test pictures know all points of the body; training pictures the joints of the formats that the
+    store was made with.
 
     Args:
       examples: one example, several, or a batch (then `store` is needed: a batch has no extras).
@@ -35,7 +38,7 @@ def true_joints(
       place on the body.
 
     Raises:
-      UserError: an example does not come from a test split that `skelbridge synth` made.
+      UserError: an example does not come from what `skelbridge synth` made.
     """
     if isinstance(examples, Batch):
         if store is None:
@@ -53,9 +56,9 @@ def _joints_of(example: Example, skeleton: str | Skeleton, store: Store | None) 
     if points is None:
         raise UserError(
             f"{example.dataset} {example.split} has labels in {example.skeleton} only; true joints "
-            "in all formats are in the test splits that `skelbridge synth` makes"
+            "in all formats are in what `skelbridge synth` makes"
         )
-    place = _places(example.dataset, len(points), store)
+    place = _places(example, len(points), store)
     definition = skeleton_defs.get(skeleton)
     rows = [place.get(":".join(definition.point_of(joint)), -1) for joint in definition.joints]
     joints = points[rows].astype(float)
@@ -63,13 +66,14 @@ def _joints_of(example: Example, skeleton: str | Skeleton, store: Store | None) 
     return joints
 
 
-def _places(dataset: str, count: int, store: Store | None) -> Mapping[str, int]:
+def _places(example: Example, count: int, store: Store | None) -> Mapping[str, int]:
     names = default_body().points
     if store is not None:
-        names = store.manifest["datasets"][dataset].get(POINT_NAMES, names)
+        stated = store.manifest["datasets"][example.dataset].get(POINT_NAMES, {})
+        names = stated.get(example.split, names)
     if len(names) != count:
         raise UserError(
-            f"{dataset} was made with {count} points, the installed body has {len(names)}; "
-            "pass the store"
+            f"{example.dataset} {example.split} was made with {count} points, the installed body "
+            f"has {len(names)}; pass the store"
         )
     return {name: k for k, name in enumerate(names)}

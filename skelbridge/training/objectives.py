@@ -24,23 +24,8 @@ from ..acae.nn import (
 )
 from ..acae.nn.fine_tuning import TEACHER_STARTS_AFTER
 from ..nn.grid import HeatmapGrid
+from .config import LossWeights
 from .losses import absolute_loss, mean_relative_loss, projection_loss, weak_2d_loss
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms (section 4 of the WACV 2023 supplement).
-
-    Attributes:
-      projection, absolute: beside the mean-relative loss.
-      absolute_after: the absolute loss counts in steps after this one.
-      labelled_2d: of everything on examples with 2D labels.
-    """
-
-    projection: float = 1.0
-    absolute: float = 0.1
-    absolute_after: int = 5000
-    labelled_2d: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -51,11 +36,13 @@ class PoseLosses:
       grid: of the network's heatmaps.
       averages: `(J, J)`, see `body_part_averages`.
       weights: of the terms.
+      absolute_after: the absolute loss counts in steps after this one.
     """
 
     grid: HeatmapGrid
     averages: np.ndarray
     weights: LossWeights = field(default_factory=LossWeights)
+    absolute_after: int = 5000
 
     def terms_3d(self, poses, batch: Mapping, mask=None, target=None) -> dict:
         """Returns the three 3D losses without their weights.
@@ -76,7 +63,7 @@ class PoseLosses:
     def labelled_3d(self, poses, batch: Mapping, *, step, mask=None, target=None):
         """Returns the weighted sum of `terms_3d` in a step (an integer or a scalar tensor)."""
         terms = self.terms_3d(poses, batch, mask, target)
-        after = ops.convert_to_tensor(step) > self.weights.absolute_after
+        after = ops.convert_to_tensor(step) > self.absolute_after
         absolute = self.weights.absolute * ops.cast(after, "float32")
         return (
             terms["mean_relative"]

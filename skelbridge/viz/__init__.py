@@ -1,4 +1,4 @@
-"""Seeing poses: a self-contained HTML page and a PNG sheet.
+"""Seeing poses: a self-contained HTML page, a PNG sheet, and skeletons over a picture.
 
 plotly and matplotlib are imported when a picture is written, not before.
 """
@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from importlib import import_module
 
-_HOMES = {"Layer": "scene", "write_html": "html", "write_png": "png"}
+_HOMES = {
+    "Layer": "scene",
+    "write_html": "html",
+    "write_overlay": "overlay",
+    "write_png": "png",
+}
 
-__all__ = ["Layer", "write_html", "write_png"]
+__all__ = ["Layer", "write_html", "write_overlay", "write_png"]
 
 
 def __getattr__(name: str):

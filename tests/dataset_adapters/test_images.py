@@ -1,10 +1,14 @@
 """Images and videos: pixels in RGB, exact frames, and one line for whatever is damaged."""
 
+import ast
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from fuzzing import assert_result_or_user_error, mutations
 
+from dataset_adapters import images
 from dataset_adapters.containers.errors import FileError
 from dataset_adapters.images import (
     BAYER_PATTERNS,
@@ -164,6 +168,30 @@ def test_each_picture_is_loaded_once(tmp_path, video, monkeypatch):
     brightness = [int(picture[5, 5, 0]) for _, picture in found]
     np.testing.assert_allclose(brightness, [50, 150, 250, 250], atol=3)
     assert sorted(opened) == ["image", "video"]
+
+
+def test_files_of_a_dataset_s_own_kind(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_FRAME_READERS", {})
+    (tmp_path / "a.frames").write_text("any")
+
+    def read(path, indices):
+        assert path == tmp_path / "a.frames"
+        yield from ((index, np.full((2, 3, 3), index, np.uint8)) for index in sorted(indices))
+
+    with pytest.raises(FileError, match="expected a video"):
+        load(tmp_path, ImageRef("a.frames", 7))
+    images.register_frame_reader(".frames", read)
+    assert (load(tmp_path, ImageRef("a.frames", 7)) == 7).all()
+    wanted = [ImageRef("a.frames", i) for i in (4, 2)]
+    assert [(ref.video_frame, p[0, 0, 0]) for ref, p in load_each(tmp_path, wanted)] == [
+        (2, 2), (4, 4),
+    ]  # fmt: skip
+
+
+def test_images_know_no_dataset():
+    tree = ast.parse(Path(images.__file__).read_text())
+    modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert modules and not any("adapter" in module for module in modules)
 
 
 def test_a_missing_frame_or_file_is_told(tmp_path, video):

@@ -164,3 +164,22 @@ def test_select_keeps_ancestors_edges_and_flip():
         body.select(["neck", 4])
     h36m = skeleton_defs.get("h36m")
     assert h36m.select(h36m.joints, name="h36m_17") == h36m
+
+
+@pytest.mark.parametrize(
+    ("extra", "fragment"),
+    [
+        ({"rest_pose": 5}, "must be named 'rest_pose_m'"),
+        ({"rest_pose_m": [[10**400, 0, 0], [0, 0, 0]]}, "list of .x, y, z. numbers"),
+        ({"parents": [10**30, 0]}, "'parents'"),
+    ],
+)
+def test_odd_fields_of_a_file_are_told(extra, fragment):
+    with pytest.raises(SkeletonError, match=fragment):
+        Skeleton.from_dict({"name": "own", "joints": ["a", "b"]} | extra)
+
+
+def test_a_field_of_any_other_name_is_a_detail():
+    own = Skeleton.from_dict({"name": "own", "joints": ["a", "b"], "details": 7, "remark": "x"})
+    assert own.details == {"details": 7, "remark": "x"}
+    assert Skeleton.from_dict(own.to_dict()).to_dict() == own.to_dict()

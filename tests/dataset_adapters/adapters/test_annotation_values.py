@@ -6,7 +6,9 @@ from dataset_adapters.adapters._number_text import number_table, numbers_of
 from dataset_adapters.adapters._values import (
     RecentFiles,
     as_array,
+    as_numbers,
     camera_of,
+    first_implausible,
     member,
     natural_key,
     present_joints,
@@ -41,6 +43,64 @@ def test_numbers_keep_single_precision_and_nothing_else():
 def test_other_values_are_refused(value, message):
     with pytest.raises(FileError, match=message):
         as_array("f", "k", value, (None, 2))
+
+
+@pytest.mark.parametrize(
+    "value, found",
+    [
+        (["1", "2"], "text among them"),
+        ([1, "2"], "text among them"),
+        ([b"1", b"2"], "text among them"),
+        ("12", "'12'"),
+        ([1j, 2], "complex numbers among them"),
+        (np.array([1, 2], complex), "an array of complex128 and shape"),
+        (np.array(["1", "2"]), "an array of <U1 and shape"),
+        (np.array([b"1", b"2"]), r"an array of \|S1 and shape"),
+        (np.array(["1", 2], object), "an array of object and shape"),
+        (np.array([1, 2j], object), "an array of object and shape"),
+        (np.array(["2020-01-01"] * 2, "datetime64[D]"), "an array of datetime64"),
+        (np.zeros(2, "V4"), r"an array of \|V4"),
+        ([None, "2"], "a list of 2 that is no such array"),
+        ([[], [1]], "a list of 2 that is no such array"),
+    ],
+)
+def test_what_numpy_would_take_for_numbers(value, found):
+    for convert in (
+        lambda: as_array("f", "k", value, (2,)),
+        lambda: as_numbers("f", "k", value, 2),
+    ):
+        with pytest.raises(FileError, match=f"k: expected numbers .*, found {found}") as caught:
+            convert()
+        assert "\n" not in str(caught.value)
+
+
+def test_words_of_text_files_are_numbers_where_asked_for():
+    words = [b"1", b"-2.5e1", b"nan"]
+    found = as_array("f", "k", words, (3,), may_miss=True, from_text=True)
+    np.testing.assert_array_equal(found, [1, -25, np.nan])
+    assert as_numbers("f", "k", [["1"], ["2"]], 2, from_text=True).tolist() == [1, 2]
+    with pytest.raises(FileError, match="expected numbers"):
+        as_array("f", "k", ["one"], (1,), from_text=True)
+
+
+def test_objects_that_are_numbers():
+    value = np.array([None, 1, np.float32(2.5), True], object)
+    found = as_array("f", "k", value, (4,), may_miss=True)
+    np.testing.assert_array_equal(found, [np.nan, 1, 2.5, 1])
+    assert found.dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_first_implausible_number(dtype):
+    numbers = np.zeros((3, 4), dtype)
+    assert first_implausible(numbers) is None and first_implausible(numbers[:0]) is None
+    numbers[0, 1] = np.nan
+    numbers[2, 3] = -2e7
+    assert first_implausible(numbers) == (0, 1)
+    assert first_implausible(numbers, may_miss=True) == (2, 3)
+    assert first_implausible(numbers[:2], may_miss=True) is None
+    numbers[2] = np.inf
+    assert first_implausible(numbers, may_miss=True) == (2, 0)
 
 
 def test_missing_values_may_be_let_through():

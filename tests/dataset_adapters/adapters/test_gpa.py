@@ -113,7 +113,9 @@ def test_camera_numbers_must_reach_the_last_image(tmp_path):
     with pytest.raises(FileError, match="expected a camera number for image .* found 5 entries"):
         read_one(root)
     (root / CAMERA_IDS).unlink()
-    assert read_one(root).camera_name == ""
+    block = read_one(root)
+    assert block.camera_name == ""
+    assert block.notes == (f"no {CAMERA_IDS}: thinning takes all cameras for one",)
 
 
 def test_main_file_has_no_world(tmp_path):

@@ -9,6 +9,7 @@ from dataset_adapters import get_adapter
 from dataset_adapters.adapters._sailvos_bones import BONES
 from dataset_adapters.camera import Camera, intrinsics
 from dataset_adapters.containers.errors import FileError
+from skelbridge.store import rle
 
 SEQUENCE = "ah_1_mcs_1"
 NAMES = skeleton_defs.get("sailvos_26").joints
@@ -92,7 +93,7 @@ def test_stored_cameras_are_used(tmp_path):
     np.savez(path, intrinsics=camera.K, extrinsics=extrinsics)
     np.savez(path.with_name("000002_camera.npz"), intrinsics=np.nan, extrinsics=np.nan)
     (block,) = read(root)
-    assert block.frames.tolist() == [1] and "1 of 2 poses are left out" in block.notes[-1]
+    assert block.frames.tolist() == [1] and "1 of 2 poses left out" in block.notes[0]
     in_camera = block.cameras[0].to_camera(block.joints3d[0])
     # Whole metres in the text.
     np.testing.assert_allclose(in_camera, camera.to_camera(body()[0]), rtol=0, atol=900)
@@ -145,6 +146,114 @@ def test_small_people_are_left_out(tmp_path):
     assert read(root, min_side_px=1)[0].person == ["37", "38"]
 
 
+def write_silhouettes(root, frame, people, *, npz=False):
+    """people: id -> (visible box, whole box), left, top, width and height px; None leaves one out.
+
+    The last of several people stands in front.
+    """
+    folder = root / SEQUENCE
+    ids = np.zeros((800, 1280), np.uint16)
+    for person, (visible, whole) in people.items():
+        if visible:
+            left, top, width, height = visible
+            ids[top : top + height, left : left + width] = person
+        if whole:
+            left, top, width, height = whole
+            mask = np.zeros((800, 1280), np.uint8)
+            mask[top : top + height, left : left + width] = 255
+            scene.write_image(folder / f"{person}_Ped_5/{frame:06d}.png", mask)
+    (folder / "visible").mkdir(exist_ok=True)
+    path = folder / f"visible/{frame:06d}"
+    if npz:
+        np.savez_compressed(path.with_suffix(".npz"), visible_ids=ids)
+    else:
+        np.save(path.with_suffix(".npy"), ids)
+    return root
+
+
+def crowd(root, people, frame=1):
+    camera = views()[0]
+    return write(root, [(frame, person, camera, body()[1]) for person in people])
+
+
+def test_hidden_people_are_left_out(tmp_path):
+    root = crowd(tmp_path, [37, 38, 39, 40, 41])
+    write_silhouettes(root, 1, {
+        37: ((100, 200, 60, 100), (100, 200, 60, 400)),  # 75 % are hidden: just enough is seen.
+        38: ((300, 200, 60, 99), (300, 200, 60, 400)),
+        39: ((500, 200, 60, 100), (500, 200, 60, 100)),
+        40: ((700, 200, 50, 400), (700, 200, 50, 400)),  # Its shorter side is not more than 50 px.
+        41: (None, (900, 200, 60, 400)),
+    })  # fmt: skip
+    (block,) = read(root)
+    assert block.person == ["37", "39"]
+    assert block.extras["hidden"].tolist() == [0.75, 0]
+    assert block.boxes.tolist() == [[100, 200, 60, 100], [500, 200, 60, 100]]
+    assert block.notes[1:] == ("3 of 5 people left out: small in the image, or hidden",)
+    mask = block.masks[0]
+    visible = rle.decode(mask)
+    assert mask["size"] == [800, 1280] and visible.sum() == 6000 and visible[200:300, 100:160].all()
+    assert read(root, max_occlusion=0.7)[0].person == ["39"]
+    everyone = read(root, max_occlusion=1, min_side_px=0)[0]
+    assert everyone.person == ["37", "38", "39", "40", "41"]
+    assert everyone.extras["hidden"].tolist() == [0.75, 0.7525, 0, 0, 1]
+    # Nobody sees the last one: the box is that of the joints.
+    low, high = everyone.joints2d[4].min(0), everyone.joints2d[4].max(0)
+    np.testing.assert_allclose(everyone.boxes[4, 2:], 1.15 * (high - low))
+
+
+def test_silhouettes_that_are_not_there(tmp_path):
+    root = crowd(tmp_path, [37, 38])
+    (bare,) = read(root)
+    assert bare.person == ["37", "38"] and np.isnan(bare.extras["hidden"]).all()
+    assert bare.notes[1:] == ("2 of 2 people: occlusion unknown",) and bare.masks[0] is None
+    low = np.clip(np.nanmin(bare.joints2d, 1), -0.5, (1279.5, 799.5))
+    high = np.clip(np.nanmax(bare.joints2d, 1), -0.5, (1279.5, 799.5))
+    np.testing.assert_allclose(bare.boxes[:, 2:], 1.15 * (high - low))
+    np.testing.assert_allclose(bare.boxes[:, :2] + bare.boxes[:, 2:] / 2, (low + high) / 2)
+    # One has no picture of its whole silhouette: nobody can tell what is hidden of it.
+    write_silhouettes(
+        root, 1, {37: ((9, 9, 60, 60), (9, 9, 60, 600)), 38: ((99, 9, 60, 60), None)}, npz=True
+    )
+    (block,) = read(root)
+    assert block.person == ["38"] and block.boxes[0].tolist() == [99, 9, 60, 60]
+    assert block.notes[1:] == (
+        "1 of 2 people left out: small in the image, or hidden", "1 of 1 people: occlusion unknown",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name, array, message",
+    [
+        (
+            "000001.npy",
+            np.zeros((800, 1281), np.uint16),
+            r"of shape \(800, 1280\), found uint16 of",
+        ),
+        ("000001.npy", np.zeros((800, 1280)), "expected whole numbers of shape .* found float64"),
+        ("000001.npz", np.zeros((800, 1280)), "expected whole numbers of shape .* found float64"),
+        ("000001.npz", None, "expected the key 'visible_ids', found other"),
+        ("37_Ped_5/000001.png", np.zeros((80, 128), np.uint8), r"found \(80, 128\)"),
+    ],
+)
+def test_odd_silhouettes(tmp_path, name, array, message):
+    root = crowd(tmp_path, [37])
+    visible = root / SEQUENCE / "visible"
+    if name.endswith(".png"):
+        write_silhouettes(root, 1, {37: ((9, 9, 60, 60), None)})
+        scene.write_image(root / SEQUENCE / name, array)
+    else:
+        visible.mkdir()
+        stored = {"visible_ids": array} if array is not None else {"other": np.zeros(1)}
+        (
+            np.save(visible / name, array)
+            if name.endswith("y")
+            else np.savez(visible / name, **stored)
+        )
+    with pytest.raises(FileError, match=message):
+        read(root)
+
+
 def test_images_may_have_been_made_jpeg(tmp_path):
     root = write(tmp_path / "sailvos", [(1, 37, views()[0], body()[1])])
     images = root / SEQUENCE / "images"
@@ -188,4 +297,14 @@ def test_any_damage_is_told_in_one_line(tmp_path):
             overwrite(path, damaged)
             assert_result_or_user_error(read, root)
         overwrite(path, good)
+    assert read(root)
+    for npz in (True, False):
+        write_silhouettes(root, 1, {37: ((9, 9, 60, 60), (9, 9, 60, 90))}, npz=npz)
+        name = f"visible/000001.{'npz' if npz else 'npy'}"
+        for path in (root / SEQUENCE / name, root / SEQUENCE / "37_Ped_5/000001.png"):
+            good = path.read_bytes()
+            for damaged in mutations(good, 25):
+                overwrite(path, damaged)
+                assert_result_or_user_error(read, root)
+            overwrite(path, good)
     assert read(root)

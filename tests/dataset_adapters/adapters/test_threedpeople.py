@@ -74,6 +74,9 @@ def test_disputed_rows_are_told_by_geometry(tmp_path, rows):
     (block,) = read(write(tmp_path, points))
     np.testing.assert_allclose(block.joints3d, joints, rtol=0, atol=1e-5)
     np.testing.assert_allclose(block.joints2d, camera().project(joints), rtol=0, atol=1e-6)
+    # What thinning compares: all rows of the files.
+    all_joints = block.extras[get_adapter("3dpeople").info.thinning.joints]
+    np.testing.assert_allclose(all_joints, points, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name, rows", [("posepile", POSEPILE), ("official", OFFICIAL)])

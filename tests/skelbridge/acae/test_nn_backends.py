@@ -94,21 +94,42 @@ def test_backends_agree(results, backend, check, name, tolerance):
     np.testing.assert_allclose(of(results, backend, check)[name], expected, rtol=tolerance)
 
 
+#: Beside `nn` and `acae/nn`: modules that are networks' training themselves ...
+AT_ONCE = {f"training/{name}.py" for name in ("losses", "objectives", "step")}
+#: ... and those that load Keras inside of functions, when it is needed.
+LATER = {f"training/{name}.py" for name in ("run_folder", "run_log", "trainer")}
+LATER.add("data/feeding.py")
+
+
+def imported(node):
+    """Names of modules that a statement imports, and those inside of it."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.ImportFrom):
+            yield inner.module or ""
+        elif isinstance(inner, ast.Import):
+            yield from (alias.name for alias in inner.names)
+
+
+def happens_at_import(node):
+    is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    return not isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not is_for_types
+
+
+def is_of_networks(module):
+    first, *_ = parts = module.split(".")
+    return first in {"keras", "tensorflow", "torch", "jax"} or "nn" in parts
+
+
 def test_keras_is_imported_where_networks_are_only():
     package = ROOT / "skelbridge"
-    others = {package / name for name in ("training/losses.py", "training/objectives.py")}
-    others.add(package / "data" / "feeding.py")  # tf.data, loaded when asked for.
     for file in package.rglob("*.py"):
-        if package / "nn" in file.parents or file.parent == package / "acae" / "nn":
+        place = file.relative_to(package).as_posix()
+        if place.startswith(("nn/", "acae/nn/")) or place in AT_ONCE:
             continue
-        if file in others:
-            continue
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = [alias.name for alias in getattr(node, "names", ())]
-            if isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
-            elif not isinstance(node, ast.Import):
-                continue
-            for name in names:
-                assert name.split(".")[0] not in {"keras", "tensorflow", "torch", "jax"}, file
-                assert "nn" not in name.split("."), f"{file} imports {name} at any level"
+        nodes = ast.parse(file.read_text()).body
+        if place in LATER:
+            assert any(is_of_networks(name) for node in nodes for name in imported(node)), place
+            nodes = [node for node in nodes if happens_at_import(node)]
+        for node in nodes:
+            for name in imported(node):
+                assert not is_of_networks(name), f"{file} imports {name}"

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from dataset_adapters import get_adapter
+from dataset_adapters.adapters.custom_template import write_template
 from dataset_adapters.examples import ExampleBlock
-from skelbridge.store import check_checksums, merge_stores, open_store, write_blocks, write_store
+from skelbridge.store import (
+    check_checksums,
+    merge_stores,
+    open_store,
+    prepare,
+    write_blocks,
+    write_store,
+)
 from skeleton_defs import UserError
 
 
@@ -61,6 +70,28 @@ def test_splits_of_one_dataset_are_joined(tmp_path):
     merged = merge_stores([tmp_path / "b", tmp_path / "a"], tmp_path / "c")
     assert [(g.split, len(r)) for g, r in merged.groups.items()] == [("train", 5), ("test", 3)]
     assert check_checksums(tmp_path / "c") == 4
+
+
+def test_a_split_without_files_gives_way(tmp_path):
+    for name, other in (("a", "valid.npz"), ("b", "train.json")):
+        root = tmp_path / f"data {name}"
+        write_template(root)
+        (root / other).unlink()
+        prepare(get_adapter("custom"), root, tmp_path / name)
+    merged = [
+        merge_stores([tmp_path / x for x in order], tmp_path / order) for order in ("ab", "ba")
+    ]
+    assert [group.split for group in merged[0].groups] == ["train", "valid"]
+    assert [len(store) for store in merged] == [3, 3]
+    assert digests(tmp_path / "ab") == digests(tmp_path / "ba")
+    assert check_checksums(tmp_path / "ab") == 5
+
+
+def test_a_target_that_cannot_be_written(tmp_path):
+    write_blocks(tmp_path / "a", "one", [(made(5), None)])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="z: cannot be written"):
+        merge_stores([tmp_path / "a"], tmp_path / "file" / "z")
 
 
 def test_conflicts(tmp_path):

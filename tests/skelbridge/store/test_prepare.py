@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -89,10 +90,11 @@ def test_bytes_do_not_depend_on_place_time_or_workers(toy, stored, tmp_path):
     expected = contents(stored)
     prepare(ToyDataset(), toy, tmp_path / "two", workers=2)
     assert contents(tmp_path / "two") == expected
-    # One split after the other, the last first.
-    for split in ("test", "train"):
-        prepare(ToyDataset(), toy, tmp_path / "splits", split=split)
-    assert contents(tmp_path / "splits") == expected
+    # One split after the other.
+    for name, splits in (("a", ("test", "train")), ("b", ("train", "test"))):
+        for split in splits:
+            prepare(ToyDataset(), toy, tmp_path / name, split=split)
+        assert contents(tmp_path / name) == expected
 
 
 def test_an_unfinished_store_says_so(toy, tmp_path):
@@ -183,6 +185,99 @@ def test_limit_takes_the_first_examples(toy, stored, tmp_path):
         assert store.image_bytes(i) == whole.image_bytes(i)
 
 
+@pytest.mark.parametrize("allowed", [0, 1, 2])
+def test_limit_with_bad_files_on_any_number_of_workers(allowed, toy, tmp_path):
+    """Workers run ahead: what they find beyond the limit must change and tell nothing."""
+    root = tmp_path / "data"
+    shutil.copytree(toy, root)
+    if allowed:
+        (root / "train/seq00/001.jpg").write_bytes(b"no picture")
+    for name in ("train/seq02.json", "train/seq03.json"):
+        (root / name).write_text("{")
+    results = []
+    for workers in (1, 2, 3):
+        said, store = [], tmp_path / f"{workers}"
+        report = prepare(
+            ToyDataset(), root, store, limit=8, workers=workers, max_bad_files=allowed,
+            warn=said.append,
+        )  # fmt: skip
+        assert report.splits["train"]["kept"] == {"mpii_16": 8}
+        assert report.splits["test"]["kept"] == {"mpii_16": 6}
+        results.append((contents(store), said, report.splits["train"]["bad_files"]))
+    assert results[0] == results[1] == results[2]
+    assert len(results[0][1]) == len(results[0][2]) == (1 if allowed else 0)
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_the_same_error_on_any_number_of_workers(allowed, toy, tmp_path):
+    root = damaged_copy(toy, tmp_path)
+    (root / "train/seq03.json").write_text("{")
+    errors = []
+    for workers in (1, 2):
+        said = []
+        with pytest.raises(UserError, match="max-bad-files") as caught:
+            prepare(
+                ToyDataset(), root, tmp_path / f"{workers}", limit=20, workers=workers,
+                max_bad_files=allowed, warn=said.append,
+            )  # fmt: skip
+        errors.append((str(caught.value), said))
+    assert errors[0] == errors[1]
+    assert ("seq02" if allowed else "seq01") in errors[0][0]
+
+
+@dataclasses.dataclass(frozen=True)
+class WithoutCalibration(ToyDataset):
+    """Sequences of which all but the first need a file that is damaged."""
+
+    def read(self, root, source):
+        if source.key != "seq00":
+            raise FileError(root / "calibration.json", f"no camera for {source.key}")
+        yield from super().read(root, source)
+
+
+@pytest.mark.parametrize("options", [{}, {"workers": 2}, {"sources_per_shard": 2}])
+def test_a_bad_file_of_many_sources_is_one_bad_file(options, toy, tmp_path):
+    said = []
+    report = prepare(
+        WithoutCalibration(), toy, tmp_path / "s", max_bad_files=1, warn=said.append, **options
+    )
+    bad = [["calibration.json", "no camera for seq01"]]
+    assert [list(item) for item in report.splits["train"]["bad_files"]] == bad
+    assert report.splits["test"]["bad_files"] == []
+    assert said == ["skipped calibration.json: no camera for seq01"]
+
+
+def test_a_failed_run_leaves_what_is_finished_and_nothing_else(toy, tmp_path):
+    root, store = damaged_copy(toy, tmp_path), tmp_path / "s"
+    (root / "train/seq00.json").write_text("{")
+    for workers in (1, 2):
+        with pytest.raises(UserError, match="seq00"):
+            prepare(ToyDataset(), root, store, workers=workers, split="train", limit=1)
+        if workers == 1:
+            assert not store.exists()
+    leftovers = [p.name for p in store.rglob("*") if p.name.startswith(".")]
+    assert leftovers == []
+
+
+@pytest.mark.parametrize("target", ["file", "file/below", "/proc/none"])
+def test_a_store_that_cannot_be_written(target, toy, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot be (written|read).*") as caught:
+        prepare(ToyDataset(), toy, tmp_path / target)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_dataset_whose_folder_was_deleted_is_made_again(toy, stored, tmp_path):
+    store = tmp_path / "s"
+    shutil.copytree(stored, store)
+    shutil.rmtree(store / "toy")
+    # With other options, as the message about them says.
+    assert prepare(ToyDataset(), toy, store, limit=3).n_examples == 6
+    shutil.rmtree(store / "toy")
+    prepare(ToyDataset(), toy, store)
+    assert contents(store) == contents(stored)
+
+
 def test_sources_can_share_shards(toy, stored, tmp_path):
     prepare(ToyDataset(), toy, tmp_path / "s", sources_per_shard=3)
     assert len(list((tmp_path / "s/toy").glob("train-0*.h5"))) == 2
@@ -193,8 +288,6 @@ def test_sources_can_share_shards(toy, stored, tmp_path):
 
 
 def damaged_copy(toy, tmp_path):
-    import shutil
-
     root = tmp_path / "data"
     shutil.copytree(toy, root)
     (root / "train/seq01/001.jpg").write_bytes(b"no picture")

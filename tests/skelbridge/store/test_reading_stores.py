@@ -5,15 +5,19 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from fuzzing import assert_result_or_user_error, mutations
+from miniatures import write_miniature
 
+from dataset_adapters import get_adapter
 from dataset_adapters.camera import Camera, intrinsics
 from dataset_adapters.containers.errors import FileError
 from dataset_adapters.examples import ExampleBlock
-from skelbridge.store import Group, check_checksums, open_store, write_blocks
+from skelbridge.store import Group, check_checksums, open_store, prepare, write_blocks
 from skelbridge.store.mapped_shard import MappedShard
 
 RNG = np.random.default_rng(0)
@@ -204,6 +208,19 @@ def test_other_processes_read_an_open_store(method, path):
 def test_pickled(path):
     again = pickle.loads(pickle.dumps(open_store(path, max_open=3)))
     assert len(again) == 17 and again._max_open == 3
+
+
+def test_another_process_reads_pictures_left_in_files_of_their_own_kind(tmp_path):
+    write_miniature("hspace", tmp_path / "data")
+    prepare(get_adapter("hspace"), tmp_path / "data", tmp_path / "s", images="reference")
+    code = "import sys; from skelbridge.store import open_store as o; s = o(sys.argv[1]); "
+    code += "print(s[0].image.path, *s.image(0).shape)"
+    said = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "s"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    store = open_store(tmp_path / "s")
+    assert said[0].endswith(".tfrecord") and said[0] == store[0].image.path
+    assert said[1:] == [str(n) for n in (*store[0].image_size[::-1], 3)]
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from dataset_adapters.examples import ExampleBlock
 from skelbridge.store.thinning import MotionSampler, Thinner
 
 
-def published(poses, rule):
+def published(poses, rule, limits=None):
     """The samplers as they are described, one pose and one stored pose at a time."""
     kept, stored = [], []
-    for pose in poses:
+    limits = [rule.distance_mm] * len(poses) if limits is None else limits
+    for pose, limit in zip(poses, limits, strict=True):
         if rule.centered:
             pose = pose - np.nanmean(pose, axis=0) if (~np.isnan(pose)).any() else pose
         valid = ~np.isnan(pose[:, 0])
@@ -27,26 +28,26 @@ def published(poses, rule):
                 keep = True
             else:
                 memory = stored if rule.memory is None else stored[-rule.memory :]
-                keep = all(differs(pose, other, valid, rule) for other in memory)
+                keep = all(differs(pose, other, valid, rule, limit) for other in memory)
         kept.append(keep)
         if keep:
-            if rule.ignore_missing and stored:
+            if rule.ignore_missing and rule.carry_missing and stored:
                 pose = np.where(np.isnan(pose), stored[-1], pose)
             stored.append(pose)
     return np.array(kept, bool)
 
 
-def differs(pose, other, valid, rule):
+def differs(pose, other, valid, rule, limit):
+    moved = 0
     for joint in range(len(pose)):
         if rule.keep_newly_valid and not valid[joint]:
             continue
         distance = np.linalg.norm(pose[joint] - other[joint])
         if np.isnan(distance):
-            if not rule.ignore_missing:
-                return True
-        elif distance >= rule.distance_mm:
-            return True
-    return False
+            moved += not rule.ignore_missing
+        else:
+            moved += not distance < limit
+    return moved >= rule.moved_joints
 
 
 def walk(rng, n, joints=5, missing=0.1):
@@ -67,19 +68,28 @@ RULES = st.builds(
     keep_newly_valid=st.booleans(),
     ignore_missing=st.booleans(),
     centered=st.booleans(),
+    carry_missing=st.booleans(),
+    moved_joints=st.sampled_from([1, 1, 2, 3]),
 )
 
 
-@given(rule=RULES, seed=st.integers(0, 2**32 - 1), missing=st.sampled_from([0, 0.02, 0.3]))
+@given(
+    rule=RULES, seed=st.integers(0, 2**32 - 1), missing=st.sampled_from([0, 0.02, 0.3]),
+    own_limits=st.booleans(),
+)  # fmt: skip
 @settings(max_examples=150, deadline=None)
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
-def test_equals_the_published_rules(rule, seed, missing):
+def test_equals_the_published_rules(rule, seed, missing, own_limits):
     rng = np.random.default_rng(seed)
     poses = walk(rng, 120, missing=missing)
-    expected = published(poses, rule)
+    limits = rng.choice([40, 100, 250, np.nan], 120, p=[0.3, 0.3, 0.3, 0.1])
+    expected = published(poses, rule, limits if own_limits else None)
     sampler = MotionSampler(rule)
     cuts = np.sort(rng.integers(0, 120, 2))
-    parts = [sampler.keep(part) for part in np.split(poses, cuts)]
+    parts = [
+        sampler.keep(part, limit if own_limits else None)
+        for part, limit in zip(np.split(poses, cuts), np.split(limits, cuts), strict=True)
+    ]
     np.testing.assert_array_equal(np.concatenate(parts), expected)
 
 
@@ -133,6 +143,99 @@ def test_the_rule_is_for_its_splits_and_for_3d():
     assert Thinner(NO_THINNING, "train").keep(block())[0].all()
     flat = block(joints3d=None, joints2d=np.zeros((10, 16, 2)))
     assert Thinner(Thinning(), "train").keep(flat)[0].all()
+
+
+def test_three_joints_must_have_moved():
+    rule = Thinning(ignore_missing=True, carry_missing=False, moved_joints=3)
+    poses = np.zeros((6, 5, 3))
+    poses[1, :2, 0] = 500  # Two joints are too few.
+    poses[2, :3, 0] = 100  # Kept; joints 3 and 4 are missing in it.
+    poses[2, 3:] = np.nan
+    poses[3, 3:, 1] = 400  # Joints 3 and 4 cannot be compared: joints 0 to 2 moved back.
+    poses[4] = poses[3]
+    poses[5] = poses[3]
+    poses[5, [0, 3, 4], 2] = 99.9, 100, 100  # One of them not far enough.
+    assert MotionSampler(rule).keep(poses).tolist() == [True, False, True, True, False, False]
+    poses[5, 0, 2] = 100
+    assert MotionSampler(rule).keep(poses)[5]
+    # A joint that only its own past tells of: compared where it is carried along.
+    poses = np.zeros((3, 4, 3))
+    poses[1, :3, 0], poses[1, 3] = 100, np.nan
+    poses[2, :2, 0], poses[2, 2:, 0] = 0, 100
+    assert MotionSampler(rule).keep(poses).tolist() == [True, True, False]
+    carried = dataclasses.replace(rule, carry_missing=True)
+    assert MotionSampler(carried).keep(poses).tolist() == [True, True, True]
+
+
+def flat(x, **changes):
+    """People whose joint 0 is at (x, 0) px and joint 1 at (0, 50); the others are absent."""
+    joints = np.full((len(x), 16, 2), np.nan)
+    joints[:, 0], joints[:, 1] = 0, (0, 50)
+    joints[:, 0, 0] = x
+    values = {"frames": np.arange(len(x)), "joints2d": joints, **changes}
+    return ExampleBlock("toy", "train", "mpii_16", **values)
+
+
+IN_IMAGE = Thinning(
+    distance_mm=None, image_distance=0.5, image_scale="head_box", keep_newly_valid=True
+)
+
+
+def test_motion_in_the_image_by_the_heads_box():
+    # Diagonals of 50 px: 25 px are enough. The last box is twice as large.
+    heads = np.tile([7.0, 7, 30, 40], (6, 1))
+    heads[5, 2:] = 60, 80
+    moving = flat([0, 24, 25, 1, 0, 25], extras={"head_box": heads})
+    thinner = Thinner(IN_IMAGE, "train")
+    kept, dropped = thinner.keep(moving)
+    assert kept.tolist() == [True, False, True, False, True, False]
+    assert dropped == {"moved less than 0.5 of the head box's diagonal": 3}
+    # The state goes on; without a head's box nobody can tell, so people are kept.
+    heads = np.full((2, 4), np.nan)
+    assert thinner.keep(flat([0, 0], extras={"head_box": heads}))[0].all()
+    assert thinner.keep(flat([0, 0]))[0].all()
+    assert not thinner.keep(flat([0], extras={"head_box": [[0, 0, 3, 4]]}))[0].any()
+
+
+def test_motion_in_the_image_by_the_joints_box():
+    # Boxes are 50 px high, 60 when enlarged: a tenth is 6 px; 62.4 px wide: 7.488 px.
+    rule = dataclasses.replace(IN_IMAGE, image_distance=0.1, image_scale="joint_box")
+    thinner = Thinner(rule, "train", box_expansion=1.2)
+    moving = flat([0, 5.9, 6, 11.9, 12.1, 70, 62.6, 62.4])
+    assert thinner.keep(moving)[0].tolist() == [1, 0, 1, 0, 1, 1, 0, 1]
+    assert Thinner(rule, "valid").keep(moving.select(slice(0, 2)))[0].all()
+
+
+def test_joints_that_appear_in_the_image_and_each_person_alone():
+    moving = flat([0] * 6, person=["a", "b"] * 3, extras={"head_box": np.ones((6, 4))})
+    joints = moving.joints2d.copy()
+    joints[2:4, 5] = 9  # Both people get another joint in their second frame, and lose it again.
+    moving = flat([0] * 6, person=["a", "b"] * 3, joints2d=joints,
+                  extras={"head_box": np.ones((6, 4))})  # fmt: skip
+    assert Thinner(IN_IMAGE, "train").keep(moving)[0].tolist() == [1, 1, 1, 1, 0, 0]
+    # A joint that the dataset does not vouch for has not appeared.
+    doubtful = dataclasses.replace(moving, validity=~np.isin(np.arange(16), 5)[None].repeat(6, 0))
+    assert Thinner(IN_IMAGE, "train").keep(doubtful)[0].tolist() == [1, 1, 0, 0, 0, 0]
+
+
+def test_another_set_of_joints():
+    fingers = np.zeros((10, 40, 3))
+    fingers[7:, 39] = 100
+    rule = Thinning(joints="all")
+    kept = Thinner(rule, "train").keep(block(extras={"all": fingers}))[0]
+    assert np.flatnonzero(kept).tolist() == [0, 7]
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"image_distance": 0.5}, "distance_mm must be None"),
+        ({"distance_mm": None, "image_scale": "hat"}, "image_scale must be one of"),
+    ],
+)
+def test_rules_that_are_none(values, message):
+    with pytest.raises(ValueError, match=message):
+        Thinning(**values)
 
 
 def test_work_grows_with_the_motion_not_with_all_pairs():

@@ -12,6 +12,7 @@ from dataset_adapters.camera import Camera
 from skelbridge.store import prepare
 from skelbridge.store.validation import validate_store
 from skelbridge.store.validation_sheet import write_sheet
+from skeleton_defs import UserError
 
 SIZE = (320, 240)
 SKELETON = "h36m_25"
@@ -164,3 +165,10 @@ def test_sheets(tmp_path):
     write_sheet(tmp_path / "store", tmp_path / "sheet.html", report)
     page = (tmp_path / "sheet.html").read_text()
     assert "data:image/png;base64," in page and "clean" in page
+
+
+def test_sheets_and_samples_that_cannot_be(tmp_path):
+    with pytest.raises(UserError, match="samples must be at least 0"):
+        validate_store(tmp_path, samples=-1)
+    with pytest.raises(UserError, match=r"a\.doc: a sheet must be a \.png or a \.html"):
+        write_sheet(tmp_path, tmp_path / "a.doc", None)

@@ -71,12 +71,23 @@ def test_the_two_d_set_knows_no_depth(store):
     assert "point_names" not in store.manifest["datasets"]["synth_2d"]
 
 
-def test_training_pictures_have_labels_of_one_format_only(store):
-    for letter in "abcd":
+def test_training_pictures_are_labelled_in_one_format_and_know_the_others(store):
+    formats = [store[rows_of(store, f"synth_{letter}", "train")[0]].skeleton for letter in "abcd"]
+    assert len(set(formats)) == 4
+    for letter, own in zip("abcd", formats, strict=True):
         example = store[rows_of(store, f"synth_{letter}", "train")[0]]
-        assert "points" not in example.extras and example.camera is not None
-        with pytest.raises(UserError, match="labels in .* only"):
-            true_joints(example, "smpl_24")
+        for name in formats:
+            joints = true_joints(example, name, store=store)
+            assert np.isfinite(joints).all()
+            if name == own:
+                assert np.abs(joints - example.joints3d).max() < 0.01
+        # What no format of the store has is not known.
+        assert np.isnan(true_joints(example, "bmlmovi_87", store=store)).any()
+
+
+def test_2d_pictures_have_no_true_joints(store):
+    with pytest.raises(UserError, match="labels in .* only"):
+        true_joints(store[rows_of(store, "synth_2d", "train")[0]], "smpl_24", store=store)
 
 
 def test_labels_are_where_the_camera_sees_them(store):

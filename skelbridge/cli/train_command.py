@@ -1,0 +1,160 @@
+"""`skelbridge train` and `skelbridge finetune`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import click
+
+from skeleton_defs import UserError
+
+_SET = click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value of the configuration, e.g. data.crop=128; may be repeated.",
+)
+
+
+@click.command()
+@click.option("--config", metavar="FILE", help="Configuration (YAML).")
+@click.option("--preset", metavar="NAME", help="A complete configuration: mini.")
+@click.option("--store", metavar="STORE", help="Example store to train on.")
+@click.option("--out", "run", required=True, metavar="RUN", help="Folder of the run.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run (or begin).")
+@click.option("--allow-missing", is_flag=True, help="Share places of datasets that are not there.")
+@click.option("--show-batches", is_flag=True, help="Print the batches' composition and end.")
+@click.option("--show-config", is_flag=True, help="Print the resolved configuration and end.")
+@_SET
+def train(config, preset, store, run, resume, allow_missing, show_batches, show_config, changes):
+    """Train a network that predicts the joints of several skeleton formats from a picture.
+
+    The configuration is that of --config, on top of --preset; of a run that is resumed, its own.
+    Same configuration, same weights, also if the run is killed and resumed in between.
+
+    \b
+      skelbridge synth STORE
+      skelbridge train --preset mini --store STORE --out RUN
+    """
+    resolved = _configuration(config, preset, store, run, resume, allow_missing, changes)
+    if show_config:
+        from ..training.config_file import config_text
+
+        click.echo(config_text(resolved), nl=False)
+        return
+    if show_batches:
+        from ..store import open_store
+        from ..training.trainer import feed_of
+
+        opened = open_store(resolved.store)
+        click.echo(feed_of(resolved, opened, resolved.data.registry()).plan.describe())
+        return
+    _run(resolved, run, resume=resume)
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path())
+@click.option(
+    "--acae",
+    default="auto",
+    show_default=True,
+    metavar="auto|FILE",
+    help="Autoencoder; auto: fit one to the run's predictions on its training images.",
+)
+@click.option(
+    "--variant",
+    type=click.Choice(["output", "latent", "hybrid", "control"]),
+    default="output",
+    show_default=True,
+    help="Consistent outputs, latents predicted directly, both, or labels only.",
+)
+@click.option("--out", metavar="DIR", help="Folder of the new run [default: RUN_VARIANT].")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run (or begin).")
+@_SET
+def finetune(run, acae, variant, out, resume, changes):
+    """Fine-tune a run of separate heads so that its formats agree with each other.
+
+    The autoencoder that `auto` fits is kept as RUN/acae.npz and used again.
+    """
+    from ..training.fine_tuning import fine_tuning_config
+    from ..training.resuming import check_folder
+    from ..training.run_folder import ACAE, CONFIG
+
+    out = out or f"{os.path.normpath(run)}_{variant}"
+    # Mistakes show before the work.
+    check_folder(out, resume=resume)
+    if resume and not changes and os.path.exists(os.path.join(out, CONFIG)):
+        _run(_begun(out, variant), out, resume=True)
+        return
+    fine_tuning_config(run, "control", changes=changes)
+    path = None
+    if variant != "control":
+        path = os.path.join(run, ACAE) if acae == "auto" else acae
+        if not os.path.isfile(path):
+            if acae != "auto":
+                raise UserError(f"{acae}: no such file; give an ACAE file, or --acae auto")
+            _fit(run, path)
+    _run(fine_tuning_config(run, variant, acae=path, changes=changes), out, resume=resume)
+
+
+def _begun(out, variant):
+    from ..training.run_folder import read_run
+
+    config, _ = read_run(out)
+    begun = None if config.fine_tuning is None else config.fine_tuning.variant
+    if begun != variant:
+        what = "separate heads" if begun is None else f"the variant '{begun}'"
+        raise UserError(f"{out}: holds a run of {what}; give another --out")
+    return config
+
+
+def _fit(run, path):
+    from ..training.fine_tuning import fit_to_predictions
+    from ..training.run_folder import read_run
+    from ..training.trainer import use_threads
+
+    config, _ = read_run(run)
+    use_threads(config.threads)
+    click.echo(f"predicting the training images of {run} ...", err=True)
+    fit_to_predictions(run, workers=config.workers)
+    click.echo(f"fitted {path}", err=True)
+
+
+def _configuration(config, preset, store, run, resume, allow_missing, changes):
+    from ..training.config_file import as_mapping, config_of, read_config
+    from ..training.presets import preset as preset_of
+    from ..training.run_folder import CONFIG
+
+    changes = list(changes)
+    if store is not None:
+        changes.append(f"store={_quoted(store)}")
+    if allow_missing:
+        changes.append("data.allow_missing=true")
+    base = None if preset is None else as_mapping(preset_of(preset))
+    if config is not None:
+        return read_config(config, changes=changes, defaults=base)
+    if base is not None:
+        return config_of(base, changes=changes)
+    own = os.path.join(run, CONFIG)
+    if resume and os.path.exists(own):
+        return read_config(own, changes=changes)
+    raise UserError("give --config FILE or --preset NAME (or --resume a run)")
+
+
+def _quoted(text: str) -> str:
+    import json
+
+    return json.dumps(text)
+
+
+def _run(config, run, *, resume):
+    from ..training.trainer import train as run_training
+
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_args, **_more: click.echo(
+            f"Warning: {message}", err=True
+        )
+        path = run_training(config, run, resume=resume, progress=True)
+    click.echo(f"{path}")
