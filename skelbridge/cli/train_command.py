@@ -23,12 +23,17 @@ _SET = click.option(
 @click.option("--preset", metavar="NAME", help="A complete configuration: mini.")
 @click.option("--store", metavar="STORE", help="Example store to train on.")
 @click.option("--out", "run", required=True, metavar="RUN", help="Folder of the run.")
+@click.option(
+    "--steps", type=click.IntRange(min=1), metavar="N", help="Another length; phases too."
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run (or begin).")
 @click.option("--allow-missing", is_flag=True, help="Share places of datasets that are not there.")
 @click.option("--show-batches", is_flag=True, help="Print the batches' composition and end.")
 @click.option("--show-config", is_flag=True, help="Print the resolved configuration and end.")
 @_SET
-def train(config, preset, store, run, resume, allow_missing, show_batches, show_config, changes):
+def train(
+    config, preset, store, run, steps, resume, allow_missing, show_batches, show_config, changes
+):
     """Train a network that predicts the joints of several skeleton formats from a picture.
 
     The configuration is that of --config, on top of --preset; of a run that is resumed, its own.
@@ -39,6 +44,8 @@ def train(config, preset, store, run, resume, allow_missing, show_batches, show_
       skelbridge train --preset mini --store STORE --out RUN
     """
     resolved = _configuration(config, preset, store, run, resume, allow_missing, changes)
+    if steps is not None:
+        resolved = resolved.of_length(steps)
     if show_config:
         from ..training.config_file import config_text
 

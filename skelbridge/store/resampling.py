@@ -87,8 +87,10 @@ class TurnedResampler:
 
     Where the crop is smaller, the image is shrunk by whole factors (exact mean) and low-pass
     filtered for the rest; where it is not, it is made finer bicubically. Then it is interpolated
-    between neighbours. That is about as good as bicubic interpolation with supersampling, and
-    several times as fast.
+    between neighbours. Where the crop is about as fine as the image or finer, that is about as good
+    as bicubic interpolation with supersampling, and several times as fast; a crop of half the
+    scale and less is softer than one shrunk by area (4 of 255 levels rms on a photograph at a half,
+    6 at a third; 1 for flat crops).
 
     Args:
       crop: where they go.

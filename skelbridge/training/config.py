@@ -263,6 +263,10 @@ class TrainConfig:
         """Returns the configuration with other values of some fields."""
         return dataclasses.replace(self, **changes)
 
+    def of_length(self, steps: int) -> TrainConfig:
+        """Returns the configuration of another number of steps, with phases in proportion."""
+        return self.replaced(steps=steps, phases=self.phases.scaled(steps, of=self.steps))
+
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:

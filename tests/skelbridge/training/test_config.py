@@ -15,6 +15,7 @@ from skelbridge.training.config import (
     RateConfig,
     TrainConfig,
 )
+from skelbridge.training.presets import mini
 from skelbridge.training.schedules import Phases
 from skeleton_defs import UserError
 
@@ -138,3 +139,11 @@ def test_neither_keras_nor_tensorflow_is_loaded():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_another_length_keeps_proportions():
+    config, half = mini(9_800), mini(4_900)
+    shorter = config.of_length(4_900)
+    assert shorter == half.replaced(phases=shorter.phases)
+    for name, value in vars(config.phases).items():
+        assert abs(vars(shorter.phases)[name] - value / 2) <= 0.5, name
