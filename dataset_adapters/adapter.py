@@ -61,6 +61,7 @@ class DatasetInfo:
       thinning: which frames to store.
       bone_limits: which joints `prepare` takes for missing; None where it takes them as they are.
       box_expansion: factor on the box around the projected joints, where no box is given.
+      boxes_within_masks: whether `prepare` ends such a box where the person's silhouette ends.
       has_images: False for motion data.
       facts: further lines for the page.
     """
@@ -80,6 +81,7 @@ class DatasetInfo:
     thinning: Thinning = NO_THINNING
     bone_limits: BoneLimits | None = None
     box_expansion: float = 1.15
+    boxes_within_masks: bool = False
     has_images: bool = True
     facts: tuple[str, ...] = ()
 

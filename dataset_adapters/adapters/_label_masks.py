@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,34 +43,43 @@ class MaskImages(LazyColumn):
 
     Args:
       root: the dataset's folder.
-      paths: below it, "" where there is none; foreground is above 127.
+      paths: below it, "" where there is none.
+      read: returns what an image shows of the person, (height, width) bool. A missing or damaged
+        image is a `FileError` then. Default: where it is brighter than 127.
     """
 
-    def __init__(self, root: str | os.PathLike, paths: Sequence[str]):
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        paths: Sequence[str],
+        *,
+        read: Callable[[Path], np.ndarray] = read_silhouette,
+    ):
         super().__init__(len(paths))
         self._root = Path(root)
         self._paths = paths
+        self._read = read
 
     def value(self, row: int) -> Mapping[str, Any] | None:
         """Returns the silhouette of a row; None where it has none."""
         path = self._paths[row]
-        return _MaskOfImage(self._root / path) if path else None
+        return DeferredMask(functools.partial(self._read, self._root / path)) if path else None
 
 
-class _MaskOfImage(Mapping):
-    """A COCO RLE dictionary whose image is decoded when its contents are asked for: examples are
+class DeferredMask(Mapping):
+    """A COCO RLE dictionary whose pixels are read when its contents are asked for: examples are
     looked at far more often than their silhouettes.
 
     Args:
-      path: the image. A missing or damaged one is a `FileError` then.
+      read: returns the silhouette (height, width) bool, or raises a `FileError`.
     """
 
-    def __init__(self, path: Path):
-        self._path = path
+    def __init__(self, read: Callable[[], np.ndarray]):
+        self._read = read
 
     @functools.cached_property
     def _content(self) -> Mapping[str, Any]:
-        return _encoded(read_silhouette(self._path))
+        return _encoded(self._read())
 
     def __getitem__(self, key: str) -> Any:
         return self._content[key]

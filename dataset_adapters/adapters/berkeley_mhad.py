@@ -86,6 +86,8 @@ Mocap/OpticalData/moc_s01_a01_r01.c3d  (or .txt)""",
     facts=(
         "Stereo cameras: 640x480 at about 22 fps; Kinect: 640x480 at about 30 fps; mocap 480 Hz.",
         "No official split for poses: all is train.",
+        "The skeletons in Mocap/SkeletalData (.bvh; 35 positions with end sites) are not read: "
+        "neither their axes against those of the cameras nor what their joints are is documented.",
     ),
 )  # fmt: skip
 

@@ -21,6 +21,7 @@ from ..containers.file_text import decode_text, list_names
 from ..examples import ExampleBlock
 from ..images import video_size
 from ._inside import SeenJoints
+from ._matte_videos import MatteFrames
 from ._number_text import number_table, numbers_of
 from ._values import (
     RecentFiles,
@@ -75,6 +76,10 @@ or, as the toolbox puts it: totalcapture/s1/acting1/ with the poses and the 8 vi
             "frame i shows pose i; what is longer than the shortest of them is left out",
         ),
         Defect(
+            "mattes are compressed videos: what is black or white is nearly so",
+            "the person is where a matte (its first channel) is brighter than 127",
+        ),
+        Defect(
             "in some sequences joints and images visibly disagree (known to the authors)",
             "kept: which ones is not published; `store validate` measures it with the mattes",
         ),
@@ -85,8 +90,13 @@ or, as the toolbox puts it: totalcapture/s1/acting1/ with the poses and the 8 vi
     ),
     thinning=Thinning(every=1, distance_mm=100.0, memory=1),
     box_expansion=1.25,
+    boxes_within_masks=True,
     facts=(
         "Train: S1-S3 without walking2, freestyle3, acting3; test: these three of S1-S5.",
+        "Mattes below mattes/ become silhouettes, and the box around the joints ends where the "
+        "silhouette ends (as published, where what is not quite black counts too). Mattes are "
+        "decoded by `prepare` alone, once per video. Where one is damaged, empty, or not where the "
+        "joints are, the box is that of the joints.",
         "The distortion is one radial coefficient, almost zero.",
     ),
 )
@@ -125,11 +135,8 @@ class TotalCapture(Adapter):
         subject, sequence, camera_number = _VIDEO.fullmatch(video.name).groups()
         joints, seen = _recent_poses(_pose_file(root, video, subject, sequence))
         cameras = _recent_calibration(_calibration_file(root, video))
-        videos = [root / video]
-        matte = root / "mattes" / PurePosixPath(*video.parts[1:])
-        if video.parts[0] == "video" and matte.is_file():
-            videos.append(matte)
-        n = shown_count(len(joints), *(video_size(path)[2] for path in videos))
+        matte = _matte_file(root, video)
+        n = shown_count(len(joints), video_size(root / video)[2], _length_of_matte(matte))
         camera = cameras[int(camera_number) - 1]
         frames = np.flatnonzero(seen.count(camera)[:n] >= self.min_joints_inside)
         yield ExampleBlock(
@@ -143,6 +150,7 @@ class TotalCapture(Adapter):
             images=source.key,
             video_frames=frames,
             cameras=camera,
+            masks=None if matte is None else MatteFrames(matte, frames),
             joints3d=joints[:n] if len(frames) == n else joints[frames],
         )
 
@@ -156,6 +164,22 @@ def _pose_file(root: Path, video: PurePosixPath, subject: str, sequence: str) ->
     raise FileError(
         folders[0] / _POSES, f"expected the joints, found none; unpack s{subject}_vicon_pos_ori"
     )
+
+
+def _matte_file(root: Path, video: PurePosixPath) -> Path | None:
+    """Returns the video of the silhouettes, None where there is none."""
+    if video.parts[0] != "video":
+        return None
+    path = root / "mattes" / PurePosixPath(*video.parts[1:])
+    return path if path.is_file() else None
+
+
+def _length_of_matte(path: Path | None) -> int:
+    """Returns a matte's number of frames, 0 where it is unknown: damage costs the matte alone."""
+    try:
+        return 0 if path is None else video_size(path)[2]
+    except FileError:
+        return 0
 
 
 def _calibration_file(root: Path, video: PurePosixPath) -> Path:

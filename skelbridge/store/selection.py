@@ -11,12 +11,13 @@ from dataset_adapters.adapter import DatasetInfo
 from dataset_adapters.camera import Camera
 from dataset_adapters.examples import ExampleBlock
 
+from . import rle
 from .bone_limits import joints_of_wrong_bones, note_of, without_joints
 from .boxes import count_within, joint_boxes
 from .detections import image_keys, load_detections, matched_boxes, matched_masks
 from .options import PrepareOptions
 from .plausibility import EXEMPT, MIN_JOINTS_IN_BOX
-from .silhouettes import Supplemented
+from .silhouettes import Supplemented, silhouette_of
 from .tally import Tally
 from .thinning import Thinner
 
@@ -178,12 +179,36 @@ def _with_plausible_boxes(
     inside = ~good | _touch_image(block, boxes)
     tally.drop(OUTSIDE, int((good & ~inside).sum()))
     good &= inside
+    if info.boxes_within_masks and block.boxes is None and block.masks is not None:
+        block, boxes = _within_masks(block, boxes, good, tally)
     if _is_checked(block, options) and points is not None:
         needed = min(MIN_JOINTS_IN_BOX, block.validity.shape[1])
         enough = ~good | (count_within(points, boxes) >= needed)
         tally.drop(TOO_FEW_JOINTS, int((good & ~enough).sum()))
         good &= enough
     return _selected(replace(block, boxes=np.nan_to_num(boxes)), good)
+
+
+def _within_masks(
+    block: ExampleBlock, boxes: np.ndarray, wanted: np.ndarray, tally: Tally
+) -> tuple[ExampleBlock, np.ndarray]:
+    """Returns the block, and boxes that end where the silhouettes end.
+
+    A silhouette that is elsewhere, empty or of another size than its image changes no box. The
+    silhouettes of the wanted rows are read now; the block keeps them, as reading may be slow.
+    """
+    boxes = boxes.copy()
+    masks = [silhouette_of(block.masks, i, tally) if wanted[i] else None for i in range(len(block))]
+    for row, mask in enumerate(masks):
+        width_height = None if mask is None else tuple(mask["size"][::-1])
+        if mask is None or width_height != (block.image_size(row) or width_height):
+            continue
+        around = rle.box_of(mask)
+        low = np.maximum(boxes[row, :2], around[:2])
+        high = np.minimum(boxes[row, :2] + boxes[row, 2:], around[:2] + around[2:])
+        if (low < high).all():
+            boxes[row] = [*low, *(high - low)]
+    return replace(block, masks=masks), boxes
 
 
 def _is_checked(block: ExampleBlock, options: PrepareOptions) -> bool:

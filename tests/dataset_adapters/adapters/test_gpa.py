@@ -1,14 +1,16 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 from miniature_copies import copy_of, master, overwrite, read_damaged
 
 from dataset_adapters import get_adapter
 from dataset_adapters.adapter import Source
-from dataset_adapters.adapters.gpa import CAMERA_IDS, IMAGES, MAIN_FILE, WORLD_FILE
+from dataset_adapters.adapters.gpa import CAMERA_IDS, IMAGES, MAIN_FILE, MASKS, WORLD_FILE
 from dataset_adapters.body_models.rotations import axis_angle_from_matrix
 from dataset_adapters.containers.errors import FileError
+from skelbridge.store import open_store, prepare, rle
 
 ADAPTER = get_adapter("gpa")
 WORLD = get_adapter("gpa", frame="world")
@@ -42,6 +44,69 @@ def test_sorted_images_are_found(tmp_path):
         path.rename(folder / path.name)
     block = read_one(root)
     assert all((root / name).is_file() for name in block.images)
+
+
+def draw_mask(root, name, color=(90, 90, 90)):
+    """Draws a person of (B, G, R) `color` on noise of up to 8; returns where it is."""
+    picture = np.zeros((1080, 1920, 3), np.uint8)
+    picture[::16, ::16] = 8
+    picture[208:816, 640:960] = color
+    cv2.imwrite(str(root / MASKS / name), picture, [cv2.IMWRITE_JPEG_QUALITY, 98])
+    return picture[..., 2] > 10
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools
+@pytest.mark.parametrize("color, is_person", [((90, 90, 90), True), ((0, 90, 20), True),
+                                              ((90, 90, 0), False)])  # fmt: skip
+def test_masks_are_bright_in_their_first_channel(tmp_path, color, is_person):
+    root = copy_of("gpa", tmp_path)
+    block = read_one(root)
+    row = block.frames.tolist().index(12345)
+    drawn = draw_mask(root, "0000012345_mask.jpg", color)
+    assert drawn.any() == is_person
+    found = rle.decode(block.masks[row])
+    # The edges of a coloured patch are blurred by JPEG.
+    assert found.shape == (1080, 1920) and (found != drawn).sum() <= 4 * (608 + 320)
+    (root / MASKS / "0000012345_mask.jpg").unlink()
+    with pytest.raises(FileError, match="0000012345_mask.jpg"):
+        read_one(root).masks[row]["counts"]
+
+
+def test_masks_in_nested_folders(tmp_path):
+    root = copy_of("gpa", tmp_path)
+    for path in (root / MASKS).glob("*.jpg"):
+        (root / MASKS / path.name[:6] / path.name[6:8]).mkdir(parents=True, exist_ok=True)
+        path.rename(root / MASKS / path.name[:6] / path.name[6:8] / path.name)
+    assert read_one(root)[0].mask["size"] == [1080, 1920]
+
+
+def test_without_masks(tmp_path):
+    root = copy_of("gpa", tmp_path)
+    (root / MASKS).rename(root / "elsewhere")
+    assert read_one(root).masks is None
+
+
+def test_reading_opens_no_image(monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", None)
+    assert all(len(example.mask) == 2 for example in read_one(master("gpa")))
+
+
+def test_a_bad_mask_costs_no_more_than_itself(tmp_path):
+    root = copy_of("gpa", tmp_path)
+    drawn = draw_mask(root, "0000012345_mask.jpg")
+    (root / MASKS / "0000012346_mask.jpg").unlink()
+    cut = root / MASKS / "0000012351_mask.jpg"
+    overwrite(cut, cut.read_bytes()[:-100])
+    options = {"split": "train", "thinning": False, "images": "reference"}
+    report = prepare(ADAPTER, root, tmp_path / "store", max_bad_files=2, **options)
+    facts = report.splits["train"]
+    assert facts["kept"] == {"gpa_34": 3} and not facts["dropped"]
+    assert sorted(name for name, _ in facts["bad_files"]) == [
+        f"{MASKS}/{number:010d}_mask.jpg" for number in (12346, 12351)
+    ]
+    masks = {e.frame: e.mask for e in open_store(tmp_path / "store")}
+    assert masks[12346] is None and masks[12351] is None
+    np.testing.assert_array_equal(rle.decode(masks[12345]), drawn)
 
 
 def world_file(root, *, is_transposed, keys=("joint_cams", "joint_imgs_uncrop")):

@@ -1,15 +1,19 @@
 import numpy as np
 import pytest
 from miniature_copies import copy_of, master, overwrite, read_damaged
+from miniatures import scene
 
 from dataset_adapters import get_adapter
 from dataset_adapters.adapter import Source
+from dataset_adapters.adapters import _matte_videos
 from dataset_adapters.containers.errors import FileError
+from skelbridge.store import open_store, prepare, rle
 from skeleton_defs import UserError
 
 ADAPTER = get_adapter("totalcapture")
 VIDEO = "video/s1/acting3/TC_S1_acting3_cam1.mp4"
 SOURCE = Source("test", VIDEO)
+WALK = "s1/walking1/TC_S1_walking1_cam1.mp4"
 POSES = "vicon/S1/acting3/gt_skel_gbl_pos.txt"
 
 
@@ -79,6 +83,134 @@ def test_toolbox_layout(tmp_path):
     assert source in ADAPTER.sources(root, "test")
     n = len(expected)
     np.testing.assert_array_equal(read_one(root, source).joints3d[:n], expected.joints3d)
+
+
+def draw_matte(root, rectangles, name=WALK):
+    """Writes a matte with one white rectangle (left, top, right, bottom) or nothing per frame."""
+    frames = np.zeros((len(rectangles), 1080, 1920, 3), np.uint8)
+    for frame, rectangle in zip(frames, rectangles, strict=True):
+        if rectangle:
+            left, top, right, bottom = rectangle
+            frame[top:bottom, left:right] = 255
+    scene.write_video(root / "mattes" / name, list(frames))
+    return frames[..., 0] > 0
+
+
+def stored(root, store, **options):
+    """Returns the examples of the first camera's walk, and the facts of train."""
+    options = {"thinning": False, "plausibility": False, "images": "reference", **options}
+    report = prepare(ADAPTER, root, store, split="train", **options)
+    examples = [e for e in open_store(store) if e.camera_name == "cam1"]
+    return sorted(examples, key=lambda e: e.frame), report.splits["train"]
+
+
+def joint_box(example):
+    """The published box without mattes, by hand: (left, top, right, bottom)."""
+    low, high = example.projected.min(0), example.projected.max(0)
+    return np.concatenate([low - 0.125 * (high - low), high + 0.125 * (high - low)])
+
+
+def test_box_ends_where_the_matte_ends(tmp_path):
+    root = copy_of("totalcapture", tmp_path)
+    block = read_one(root, Source("train", f"video/{WALK}"))
+    assert block.boxes is None
+    left, _, right, bottom = joint_box(block[0]).round().astype(int).tolist()
+    # Both ends in blocks of 16 px, which the codec keeps apart.
+    inner = (left // 16 * 16 + 32, 0, right // 16 * 16 - 16, bottom // 16 * 16 - 32)
+    drawn = draw_matte(root, [inner, None])
+    examples, facts = stored(root, tmp_path / "store")
+    assert facts["kept"] == {"totalcapture_21": 16} and not facts["bad_files"]
+    box = examples[0].box
+    # The edge of a pixel is half a pixel from its centre.
+    expected = [inner[0] - 0.5, joint_box(block[0])[1], inner[2] - 0.5, inner[3] - 0.5]
+    np.testing.assert_allclose([*box[:2], *(box[:2] + box[2:])], expected, rtol=0, atol=1e-2)
+    np.testing.assert_array_equal(rle.decode(examples[0].mask), drawn[0])
+    # An empty matte is a silhouette of nothing, and says nothing of the box.
+    box = examples[1].box
+    np.testing.assert_allclose([*box[:2], *(box[:2] + box[2:])], joint_box(block[1]), atol=1e-2)
+    assert not rle.decode(examples[1].mask).any()
+
+
+@pytest.mark.parametrize("kind", ["none", "elsewhere", "truncated", "no video", "other size"])
+def test_box_of_the_joints_where_the_matte_says_nothing(tmp_path, kind):
+    root = copy_of("totalcapture", tmp_path)
+    path = root / "mattes" / WALK
+    draw_matte(root, 2 * [(0, 0, 32, 32)])
+    if kind == "none":
+        path.unlink()
+    elif kind == "truncated":
+        data = path.read_bytes()
+        # The index of the frames stays, of the pictures nothing that can be decoded does.
+        at = data.index(b"mdat") + 4
+        overwrite(path, data[:at] + bytes(data.index(b"moov") - at) + data[data.index(b"moov") :])
+    elif kind == "no video":
+        overwrite(path, b"no video")
+    elif kind == "other size":
+        scene.write_video(path, 2 * [np.full((64, 96, 3), 255, np.uint8)])
+    examples, facts = stored(root, tmp_path / "store", max_bad_files=1)
+    assert facts["kept"] == {"totalcapture_21": 16} and not facts["dropped"]
+    is_bad = kind in ("truncated", "no video")
+    assert [name for name, _ in facts["bad_files"]] == [f"mattes/{WALK}"] * is_bad
+    for example in examples:
+        box = example.box
+        np.testing.assert_allclose([*box[:2], *(box[:2] + box[2:])], joint_box(example), atol=1e-2)
+        assert (example.mask is None) == (is_bad or kind == "none")
+
+
+def test_crops_have_their_part_of_the_matte(tmp_path):
+    root = copy_of("totalcapture", tmp_path)
+    left, top, right, bottom = joint_box(read_one(root, Source("train", f"video/{WALK}"))[0])
+    middle = int((left + right) / 2)
+    draw_matte(root, 2 * [(int(left) - 200, int(top) - 200, middle, int(bottom) + 200)])
+    examples, _ = stored(root, tmp_path / "store", images="crop")
+    silhouette = rle.decode(examples[0].mask)
+    assert silhouette.shape == examples[0].image_size[::-1]
+    left, top, width, height = examples[0].box.round().astype(int)
+    rows = silhouette[top + height // 8 : top + height - height // 8]
+    # The crop is turned a little, and so is the edge of the rectangle in it.
+    assert rows[:, left + width // 8 : left + width - width // 8].all()
+    assert not rows[:, left + width + width // 8 :].any()
+
+
+def test_a_matte_is_decoded_once_and_not_by_reading(tmp_path, monkeypatch):
+    passes = []
+
+    def counted(path, frames):
+        passes.append(list(frames))
+        return scene_reader(path, frames)
+
+    scene_reader = _matte_videos.read_video
+    monkeypatch.setattr(_matte_videos, "read_video", counted)
+    root = copy_of("totalcapture", tmp_path)
+    rectangles = [(16 * i, 0, 16 * i + 16, 16) for i in range(5)]
+    drawn = draw_matte(root, rectangles)
+    examples = list(read_one(root, Source("train", f"video/{WALK}")))
+    assert len(examples[0].mask) == 2 and not passes
+    column = _matte_videos.MatteFrames(root / "mattes" / WALK, np.arange(5)).select([0, 2, 3])
+    for row, frame in enumerate((0, 2, 3)):
+        np.testing.assert_array_equal(rle.decode(column[row]), drawn[frame])
+    assert passes == [[0, 2, 3]]
+    np.testing.assert_array_equal(rle.decode(column[1]), drawn[2])
+    assert passes == [[0, 2, 3], [2, 3]]
+
+
+def test_frames_behind_the_end_of_a_matte_are_not_tried_again(tmp_path, monkeypatch):
+    passes = []
+    reader = _matte_videos.read_video
+
+    def counted(path, frames):
+        passes.append(list(frames))
+        return reader(path, frames)
+
+    monkeypatch.setattr(_matte_videos, "read_video", counted)
+    drawn = draw_matte(tmp_path, [(0, 0, 16, 16), (16, 0, 32, 16)])
+    column = _matte_videos.MatteFrames(tmp_path / "mattes" / WALK, np.arange(5))
+    np.testing.assert_array_equal(rle.decode(column[0]), drawn[0])
+    for row in (2, 3, 4):
+        with pytest.raises(FileError, match="expected frame 2, found only 2 frames"):
+            column[row]["counts"]
+    assert len(passes) == 1
+    np.testing.assert_array_equal(rle.decode(column[1]), drawn[1])
 
 
 def edited(path, edit):
