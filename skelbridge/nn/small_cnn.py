@@ -1,4 +1,4 @@
-"""The small residual network of the miniature: about 0.8 million parameters at stride 16."""
+"""The small residual network of the miniature: about half a million parameters at stride 16."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .near_padding import NearPaddedConv2D
 #: Share of the old value in the moving statistics: half of what is stored is of the last 35 steps.
 MOMENTUM = 0.98
 #: Channels and residual blocks after each halving of the resolution.
-STAGES = ((16, 0), (32, 0), (64, 1), (128, 2))
+STAGES = ((16, 0), (32, 0), (64, 1), (128, 1))
 OUTPUT_CHANNELS = 256
 
 
