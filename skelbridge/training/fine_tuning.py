@@ -25,7 +25,7 @@ STEPS_SHARE = 0.1
 MOST_IMAGES = 20_000
 PUBLISHED_LATENTS, PUBLISHED_JOINTS = 48, 555
 #: So many latents always; and the weight of the l1 term with so few.
-LEAST_LATENTS, LAMBDA_OF_FEW = 10, 0.15
+LEAST_LATENTS, LAMBDA_OF_FEW = 14, 0.15
 
 
 def fine_tuning_config(
@@ -123,7 +123,7 @@ def fit_to_predictions(
 def default_fit(joints: int) -> FitOptions:
     """Returns how an autoencoder is fitted to a network's predictions of so many joints.
 
-    Latents in proportion to the published 48 for 555 joints, but at least 10. With more, the
+    Latents in proportion to the published 48 for 555 joints, but at least 14. With more, the
     autoencoder reproduces what is wrong in the predictions (each format at its own depth) and
     hardly couples the formats.
     """

@@ -56,8 +56,8 @@ def seen_pixels(backbone):
 def check_small_network():
     backbone = nn.build_backbone("small", 96)
     assert backbone.network.output_shape == (None, 6, 6, 256)
-    kernels = 432 + 4608 + 18432 + 73728 + 73728 + 294912 + 32768
-    channels = 16 + 32 + 3 * 64 + 3 * 128 + 256
+    kernels = 432 + 4608 + 18432 + 73728 + 589824 + 32768
+    channels = 16 + 32 + 64 + 5 * 128 + 256
     assert backbone.network.count_params() == kernels + 4 * channels
     images = np.float32(np.random.default_rng(0).random((2, 96, 96, 3)))
     out = numpy_of(backbone.network(images))

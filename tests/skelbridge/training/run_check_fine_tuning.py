@@ -262,9 +262,9 @@ def check_fit_and_use():
     fitted = Acae.load(path)
     assert fitted.joint_names == tuple(REGISTRY.names) and fitted.joints == 34
     options = fine_tuning.default_fit(34)
-    assert fitted.latents == options.latents == 10
+    assert fitted.latents == options.latents == 14
     settings = fine_tuning_config(run, "output", acae=path)
-    assert acae_of(settings, None).latents == 10
+    assert acae_of(settings, None).latents == 14
     assert settings.data.formats == FORMATS
 
 
