@@ -129,7 +129,7 @@ class Stage:
 
 PRESETS = {
     "quick": MiniPlan(
-        "quick", examples=8_000, test=200, size=128, steps=4_000, fine_tuning_steps=400,
+        "quick", examples=8_000, test=200, size=128, steps=3_600, fine_tuning_steps=400,
         seeds=(1,), variants=VARIANTS, threads=2,
     ),
     "full": MiniPlan(
