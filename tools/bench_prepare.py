@@ -32,6 +32,8 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+from enlarged_files.whole_arrays import tiled, unpickled  # noqa: E402
+
 from dataset_adapters import get_adapter  # noqa: E402
 from dataset_adapters.adapter import Adapter, DatasetInfo, Source  # noqa: E402
 from dataset_adapters.camera import Camera, intrinsics  # noqa: E402
@@ -196,28 +198,14 @@ def longer_3dpw(root: Path, times: int = 300) -> Callable[[], object]:
     """Makes all sequences longer."""
     paths = sorted(root.rglob("*.pkl"))
     for path in paths:
-        tree = load_pickle(path)
+        tree = unpickled(path)
         n = len(tree["img_frame_ids"])
         for key, value in tree.items():
             if key != "cam_intrinsics":
                 tree[key] = tiled(value, n, times)
         tree["img_frame_ids"] = np.arange(n * times)
         path.write_bytes(pickle.dumps(tree, protocol=2))
-    return lambda: [load_pickle(path) for path in paths]
-
-
-def load_pickle(path: Path):
-    """Reads a pickle that this tool has just written."""
-    return pickle.loads(path.read_bytes(), encoding="latin1")
-
-
-def tiled(value, n: int, times: int):
-    """Repeats an array along its axis of `n` frames, in lists of people too."""
-    if isinstance(value, list):
-        return [tiled(item, n, times) for item in value]
-    if isinstance(value, np.ndarray) and value.ndim and value.shape[0] == n:
-        return np.concatenate([value] * times)
-    return value
+    return lambda: [unpickled(path) for path in paths]
 
 
 #: Label -> adapter, its options, split, and what makes its files longer and returns a bare parse.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..containers.errors import FileError
 from ..containers.npy import NpyFile
 from ..containers.npz import open_npz
 from ..images import read_silhouette
+from ._label_masks import DeferredMask
 from ._sailvos_cameras import IMAGE_SIZE
 
 _KEY = "visible_ids"
@@ -80,30 +81,11 @@ class VisibleMasks(LazyColumn):
     def value(self, row: int) -> Mapping[str, Any] | None:
         """Returns the silhouette of a row; None where it has none."""
         source = self._sources[row]
-        return source and _MaskOfId(*source)
+        return source and DeferredMask(functools.partial(_silhouette, *source))
 
 
-class _MaskOfId(Mapping):
-    """A COCO RLE dictionary whose file is read when its contents are asked for."""
-
-    def __init__(self, path: str, number: int):
-        self._path, self._number = path, number
-
-    @functools.cached_property
-    def _content(self) -> Mapping[str, Any]:
-        from pycocotools import mask
-
-        visible = _visible_ids(self._path) == self._number
-        return mask.encode(np.asfortranarray(visible, np.uint8))
-
-    def __getitem__(self, key: str) -> Any:
-        return self._content[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("size", "counts"))
-
-    def __len__(self) -> int:
-        return 2
+def _silhouette(path: str, number: int) -> np.ndarray:
+    return _visible_ids(path) == number
 
 
 def _file_of_ids(folder: str, stem: str) -> str | None:

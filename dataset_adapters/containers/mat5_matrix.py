@@ -211,6 +211,9 @@ class MatrixReader:
         size = 8 + self._tag.unpack_from(self.data, at)[1]
         if not _PLAIN_BYTES < size <= _LARGEST_IN_RUN or at + _LEAST_RUN * size > end:
             return None
+        second = at + size
+        if self.data[at : at + _PLAIN_BYTES] != self.data[second : second + _PLAIN_BYTES]:
+            return None  # As in most structs; told without the cost of arrays.
         if self._count_alike(at, size, _LEAST_RUN) < _LEAST_RUN:
             return None
         matrix, after = self._plain_matrix(at, end) or (np.empty(0), at)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -91,7 +90,6 @@ def predict(run, images, output, overlay, checkpoint, no_flip, **options):
     find_checkpoint(Path(run), checkpoint)
     target_formats(config.data.registry(), options.formats)
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     loaded = load_run(run, checkpoint=checkpoint)
     predictions = predict_images(loaded, images, options, shows_progress=True)
     warn(predictions.notes)

@@ -28,7 +28,7 @@ def small_cnn(
     """Builds the network: images `(B, crop, crop, 3)` in [0, 1] to `(B, n, n, 256)`, n = crop / 16.
 
     3x3 convolutions of stride 2 to 16, 32, 64 and 128 channels, two residual blocks of two 3x3
-    convolutions, a 1x1 convolution to 256. A block takes the same time at any resolution.
+    convolutions, a 1x1 convolution to 256. A block takes as many operations at any resolution.
 
     Args:
       crop: side of the crop in px.

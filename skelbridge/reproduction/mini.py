@@ -83,9 +83,8 @@ def gather(out: Path, plan: MiniPlan, *, machine: dict, command: str) -> Outcome
                 relation = arrays["relation"]
         elif stage.name.startswith(BATCH_NORM):
             kind = stage.name.removeprefix(BATCH_NORM)
-            for phase in ("with", "without"):
-                found = read_predictions(folder / f"predictions_{phase}.npz")
-                batch_norm[kind, phase] = found
+            batch_norm[kind, "with"] = read_predictions(stage.result(out))
+            batch_norm[kind, "without"] = read_predictions(folder / "predictions_without.npz")
         else:
             predictions[stage.seed, stage.name] = read_predictions(stage.result(out))
             curves[stage.seed, stage.name] = read_log(folder)

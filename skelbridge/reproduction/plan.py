@@ -112,7 +112,8 @@ class Stage:
     @property
     def needs(self) -> Stage | None:
         """The stage that must be finished before."""
-        return Stage("separate", self.seed) if self.name in VARIANTS else None
+        is_first = self.name in ("truth", "separate")
+        return None if is_first else Stage("separate", self.seed)
 
     def folder(self, out: Path) -> Path:
         """Where its files are."""

@@ -91,14 +91,17 @@ def _predict(run: Path, out: Path, result: Path) -> None:
 def _batch_norm(out: Path, plan: MiniPlan, stage: Stage) -> None:
     """Separate heads with one kind of batch norm, with and without the last phase."""
     kind, folder = stage.name.removeprefix(BATCH_NORM), stage.folder(out)
-    config = plan.config(str(out / STORE), stage.seed, batch_norm=kind).replaced(threads=1)
+    config = plan.config(str(out / STORE), stage.seed, batch_norm=kind)
+    run = folder / "with"
+    if kind == plan.batch_norm:
+        run = Stage("separate", stage.seed).folder(out)  # It is this very training.
+    _trained(config, run)
     without = config.replaced(phases=dataclasses.replace(config.phases, stored_statistics_last=0))
-    for phase, changed in (("with", config), ("without", without)):
-        if phase == "without" and not (folder / phase / CONFIG).exists():
-            _branch(folder / "with", folder / phase, config, changed)
-        _trained(changed, folder / phase)
-        _predict(folder / phase, out, folder / f"predictions_{phase}.npz")
-    shutil.copyfile(folder / "predictions_with.npz", stage.result(out))
+    if not (folder / "without" / CONFIG).exists():
+        _branch(run, folder / "without", config, without)
+    _trained(without, folder / "without")
+    _predict(folder / "without", out, folder / "predictions_without.npz")
+    _predict(run, out, stage.result(out))
 
 
 def _branch(run: Path, other: Path, config: TrainConfig, changed: TrainConfig) -> None:

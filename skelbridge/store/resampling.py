@@ -89,8 +89,7 @@ class TurnedResampler:
     filtered for the rest; where it is not, it is made finer bicubically. Then it is interpolated
     between neighbours. Where the crop is about as fine as the image or finer, that is about as good
     as bicubic interpolation with supersampling, and several times as fast; a crop of half the
-    scale and less is softer than one shrunk by area (4 of 255 levels rms on a photograph at a half,
-    6 at a third; 1 for flat crops).
+    scale and less is softer than one shrunk by area, as flat crops are.
 
     Args:
       crop: where they go.

@@ -77,12 +77,12 @@ def threedpw(root: Path, *, times: int = 400) -> Bare:
     write_miniature("3dpw", root)
     paths = sorted(root.rglob("*.pkl"))
     for path in paths:
-        content = _unpickled(path)
+        content = unpickled(path)
         n = len(content["img_frame_ids"])
         for key in content.keys() - {"cam_intrinsics", "texture_maps"}:
             content[key] = tiled(content[key], 2 * n if "60Hz" in key else n, times)
         path.write_bytes(pickle.dumps(content, protocol=2))
-    return lambda: [_unpickled(path) for path in paths]
+    return lambda: [unpickled(path) for path in paths]
 
 
 def aist(root: Path, *, times: int = 100, n_copies: int = 12) -> Bare:
@@ -96,7 +96,7 @@ def aist(root: Path, *, times: int = 100, n_copies: int = 12) -> Bare:
     )
     used = []
     for path in sorted(annotations.glob("keypoints3d/*.pkl")):
-        content = {key: np.tile(a, (times, 1, 1)) for key, a in _unpickled(path).items()}
+        content = {key: np.tile(a, (times, 1, 1)) for key, a in unpickled(path).items()}
         path.unlink()
         videos = sorted(root.glob(f"videos/{path.stem.replace('cAll', 'c0?')}.mp4"))
         if path.stem in ignored or not videos:
@@ -113,10 +113,10 @@ def aist(root: Path, *, times: int = 100, n_copies: int = 12) -> Bare:
     for split in ("train", "val", "test"):
         names = "".join(f"{path.stem}\n" for path in used) if split == "train" else ""
         (annotations / f"splits/pose_{split}.txt").write_text(names)
-    return lambda: [_unpickled(path) for path in used]
+    return lambda: [unpickled(path) for path in used]
 
 
-def _unpickled(path: Path):
+def unpickled(path: Path):
     """Reads a pickle that this tool has just written."""
     return pickle.loads(path.read_bytes(), encoding="latin1")
 

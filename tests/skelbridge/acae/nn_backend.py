@@ -1,39 +1,15 @@
 """What checks of skelbridge.acae.nn need on the backend that KERAS_BACKEND names."""
 
-import keras
 import nn_reference as reference
 import numpy as np
-from keras import ops
+from keras_numbers import BACKEND, close, numpy_of, raises, value_and_gradient
 
-BACKEND = keras.config.backend()
+__all__ = [
+    "ACAE", "BACKEND", "POSES", "close", "gradients_by_variables", "losses_of", "matrix_of",
+    "numpy_of", "raises", "value_and_gradient",
+]  # fmt: skip
 ACAE = reference.planted()
 POSES = reference.clear_poses(ACAE, 8)
-
-
-def value_and_gradient(function, array):
-    """Value and gradient of a scalar function of one tensor, by the backend's own means."""
-    array = np.asarray(array)
-    if BACKEND == "tensorflow":
-        import tensorflow as tf
-
-        tensor = tf.constant(array)
-        with tf.GradientTape() as tape:
-            tape.watch(tensor)
-            value = function(tensor)
-        return float(value), tape.gradient(value, tensor, unconnected_gradients="zero").numpy()
-    if BACKEND == "jax":
-        import jax
-
-        value, gradient = jax.jit(jax.value_and_grad(function))(array)
-        return float(value), np.asarray(gradient)
-    import torch
-
-    tensor = torch.tensor(array, requires_grad=True)
-    value = function(tensor)
-    if not value.requires_grad:
-        return float(value), np.zeros_like(array)
-    value.backward()
-    return float(value.detach()), tensor.grad.numpy()
 
 
 def gradients_by_variables(model, poses, loss):
@@ -59,27 +35,6 @@ def gradients_by_variables(model, poses, loss):
         value.backward()
         gradients = [v.value.grad for v in variables]
     return numpy_of(value), [numpy_of(g) for g in gradients]
-
-
-def close(found, expected, tolerance):
-    """Largest difference over the largest expected number."""
-    found, expected = np.asarray(numpy_of(found), float), np.asarray(expected, float)
-    error = np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-300)
-    assert error <= tolerance, f"{error:.3g} > {tolerance:g}"
-    return float(error)
-
-
-def raises(fragment, function, *arguments, **options):
-    try:
-        function(*arguments, **options)
-    except ValueError as error:
-        assert fragment in str(error), f"{fragment!r} is not in {error}"
-    else:
-        raise AssertionError(f"no error about {fragment!r}")
-
-
-def numpy_of(tensor):
-    return ops.convert_to_numpy(tensor)
 
 
 def matrix_of(layer):

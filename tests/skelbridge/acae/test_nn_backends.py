@@ -1,81 +1,27 @@
 """skelbridge.acae.nn on every backend of Keras that is installed: one process each."""
 
 import ast
-import importlib.util
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from keras_backends import BACKENDS, checks_of, numbers_of, run_on_backends
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-BACKENDS = ("tensorflow", "jax", "torch")
-CHECKS = [
-    node.name
-    for file in sorted(HERE.glob("nn_check_*.py"))
-    for node in ast.parse(file.read_text()).body
-    if isinstance(node, ast.FunctionDef) and node.name.startswith("check_")
-]
-#: The processes share few cores, and XLA's compiler takes longer than what it compiles here.
-ENVIRONMENT = {
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "JAX_PLATFORMS": "cpu",
-    "OMP_NUM_THREADS": "1",
-    "PYTHONPATH": str(ROOT),
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "XLA_FLAGS": "--xla_backend_optimization_level=0",
-}
+FILES = sorted(HERE.glob("nn_check_*.py"))
+CHECKS = checks_of(FILES)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Backend -> check -> {"numbers" or "error", "seconds"}, or the output of a failed process."""
-    folder = tmp_path_factory.mktemp("nn")
-    running = {}
-    for backend in filter(is_installed, BACKENDS):
-        with (folder / f"{backend}.txt").open("w") as output:
-            running[backend] = subprocess.Popen(
-                [sys.executable, str(HERE / "nn_checks.py"), str(folder / f"{backend}.json")],
-                env=os.environ | ENVIRONMENT | {"KERAS_BACKEND": backend},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-    found = {}
-    try:
-        for backend, process in running.items():
-            if process.wait(timeout=300):
-                found[backend] = (folder / f"{backend}.txt").read_text()[-4000:]
-            else:
-                found[backend] = json.loads((folder / f"{backend}.json").read_text())
-    finally:
-        for process in running.values():
-            process.kill()
-    return found
-
-
-def is_installed(backend):
-    return all(importlib.util.find_spec(package) for package in ("keras", backend))
-
-
-def of(results, backend, check):
-    if not is_installed(backend):
-        pytest.skip(f"{backend} is not installed (pip install 'skelbridge[backends]')")
-    if isinstance(results[backend], str):
-        pytest.fail(results[backend], pytrace=False)
-    result = results[backend][check]
-    if "error" in result:
-        pytest.fail(result["error"], pytrace=False)
-    return result["numbers"]
+    return run_on_backends(FILES, tmp_path_factory.mktemp("nn"))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("check", CHECKS)
 def test_backend(results, backend, check):
-    of(results, backend, check)
+    numbers_of(results, backend, check)
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:])
@@ -90,8 +36,8 @@ def test_backend(results, backend, check):
     ],
 )
 def test_backends_agree(results, backend, check, name, tolerance):
-    expected = of(results, "tensorflow", check)[name]
-    np.testing.assert_allclose(of(results, backend, check)[name], expected, rtol=tolerance)
+    expected = numbers_of(results, "tensorflow", check)[name]
+    np.testing.assert_allclose(numbers_of(results, backend, check)[name], expected, rtol=tolerance)
 
 
 #: Beside `nn` and `acae/nn`: modules that are networks' training themselves ...

@@ -119,6 +119,13 @@ def test_a_failed_stage_is_told_with_its_last_words_and_can_go_on(tmp_path, monk
     assert all(stage.result(tmp_path).exists() for stage in SMALL.stages())
 
 
+def test_batch_norm_stages_wait_for_the_training_that_one_of_them_shares():
+    plan = dataclasses.replace(SMALL, batch_norm_table=True)
+    stages = [stage for stage in plan.stages() if stage.name.startswith("batch_norm_")]
+    assert len(stages) == 3
+    assert all(stage.needs == Stage("separate", plan.seeds[0]) for stage in stages)
+
+
 def test_stage_names():
     assert str(Stage("truth", 0)) == "truth"
     assert str(Stage("control", 3)) == "seed 3, control"
