@@ -81,10 +81,10 @@ class VisibleMasks(LazyColumn):
     def value(self, row: int) -> Mapping[str, Any] | None:
         """Returns the silhouette of a row; None where it has none."""
         source = self._sources[row]
-        return source and DeferredMask(functools.partial(_silhouette, *source))
+        return source and DeferredMask(functools.partial(_pixels_of_id, *source))
 
 
-def _silhouette(path: str, number: int) -> np.ndarray:
+def _pixels_of_id(path: str, number: int) -> np.ndarray:
     return _visible_ids(path) == number
 
 
