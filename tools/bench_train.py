@@ -31,6 +31,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import bench_data  # noqa: E402
+import bench_memory  # noqa: E402
 import numpy as np  # noqa: E402
 
 import skeleton_defs  # noqa: E402
@@ -69,6 +70,10 @@ def main() -> None:
         ratio = compare_steps(setting, arguments.rounds)
         verdicts[:0] = [verdict("training step", ratio, limit, is_met=ratio <= limit)]
         where_the_time_goes(setting, arguments.rounds)
+    if arguments.memory:
+        bench_memory.table(
+            arguments.backbone, arguments.crop, arguments.batch, threads=arguments.threads
+        )
     print("\n" + "\n".join(verdicts))
 
 
@@ -84,6 +89,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="changes")
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--no-pipeline", action="store_true", help="without part 2")
+    parser.add_argument("--memory", action="store_true", help="also memory (bench_memory.py)")
     arguments = parser.parse_args()
     if arguments.batch < len(MINI_FORMATS) + 1:
         parser.error(f"--batch must be at least {len(MINI_FORMATS) + 1}")
@@ -140,7 +146,7 @@ class Setting:
         import keras
         import tensorflow as tf
 
-        from skelbridge.training.step import build_model
+        from skelbridge.training.network import build_model
 
         config = self.config
         backbone = build_model(config, self.registry, None).backbone
@@ -307,7 +313,7 @@ def compiled_parts(setting: Setting) -> dict[str, Callable[[], Any]]:
 
 def hand_over(setting: Setting) -> Callable[[], Any]:
     """Returns a step whose compiled part only returns what it found before."""
-    step, compiled = setting.step, setting.step._step
+    step, compiled = setting.step, setting.step._train
     kept = []
 
     def computed(*arguments, **options):
@@ -315,11 +321,11 @@ def hand_over(setting: Setting) -> Callable[[], Any]:
         return kept[0]
 
     def without_computing():
-        step._step = (lambda *_, **__: kept[0]) if kept else computed
+        step._train = (lambda *_, **__: kept[0]) if kept else computed
         try:
             setting.train()
         finally:
-            step._step = compiled
+            step._train = compiled
 
     without_computing()
     return without_computing

@@ -25,6 +25,7 @@ _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.?))", re.DOTALL)
 _ESCAPED = {b"\\": b"\\", b"'": b"'", b'"': b'"', b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MISSING = object()
+_PERSISTENT = "it refers to objects outside the file (a persistent id)"
 
 
 class PickleMachine:
@@ -72,6 +73,22 @@ class PickleMachine:
         self._raw_bytes -= n_bytes
         if self._raw_bytes < 0:
             raise RefusedError("it would take far more memory than its own size")
+
+    # What a kind of pickle may override.
+
+    def find_global(self, module: str, name: str) -> Global:
+        """Returns what stands for a class or function; refuses what is not permitted."""
+        return find_global(module, name)
+
+    def find_persistent(self, key):
+        """Returns the object outside of the pickle that has an id; refuses all."""
+        raise RefusedError(_PERSISTENT)
+
+    def set_state(self, target, state) -> None:
+        """Sets what an object gets after it is made."""
+        if not isinstance(target, (ArrayShell, DtypeShell, StandIn)):
+            raise RefusedError(f"a state is set on {type(target).__name__}")
+        target.set_state(state)
 
     # Reading.
 
@@ -263,13 +280,13 @@ class PickleMachine:
 
     def _global(self) -> None:
         module, name = self._short_line(), self._short_line()
-        self._push(find_global(module, name))
+        self._push(self.find_global(module, name))
 
     def _stack_global(self) -> None:
         name, module = self._pop(), self._pop()
         if type(name) is not str or type(module) is not str:
             raise RefusedError("the name of a class is not text")
-        self._push(find_global(module, name))
+        self._push(self.find_global(module, name))
 
     def _call(self, function, args) -> None:
         if type(function) is not Global or type(args) is not tuple:
@@ -290,7 +307,7 @@ class PickleMachine:
 
     def _instance(self) -> None:
         module, name = self._short_line(), self._short_line()
-        self._call(find_global(module, name), tuple(self._pop_mark()))
+        self._call(self.find_global(module, name), tuple(self._pop_mark()))
 
     def _object(self) -> None:
         kind, *args = self._pop_mark() or [None]
@@ -298,9 +315,7 @@ class PickleMachine:
 
     def _build(self) -> None:
         state, target = self._pop(), self._top()
-        if not isinstance(target, (ArrayShell, DtypeShell, StandIn)):
-            raise RefusedError(f"a state is set on {type(target).__name__}")
-        target.set_state(state)
+        self.set_state(target, state)
 
     def _protocol(self) -> None:
         version = self._number(1)
@@ -401,12 +416,13 @@ _OPERATIONS = {
         "i": _M._instance,
         "o": _M._object,
         "b": _M._build,
+        "Q": lambda m: m._push(m.find_persistent(m._pop())),
         "\x80": _M._protocol,
         "\x95": _M._frame,
     }.items()
 }
 _REFUSED = {
-    **dict.fromkeys(b"PQ", "it refers to objects outside the file (a persistent id)"),
+    ord("P"): _PERSISTENT,
     **dict.fromkeys(b"\x82\x83\x84", "it uses the extension registry"),
     **dict.fromkeys(b"\x97\x98", "it refers to buffers outside the file"),
 }

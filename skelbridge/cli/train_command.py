@@ -14,26 +14,36 @@ _SET = click.option(
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change a value of the configuration, e.g. data.crop=128; may be repeated.",
+    help="Change a value of the configuration, e.g. data.crop=128; several, or repeated.",
 )
 
 
 @click.command()
 @click.option("--config", metavar="FILE", help="Configuration (YAML).")
-@click.option("--preset", metavar="NAME", help="A complete configuration: mini.")
-@click.option("--store", metavar="STORE", help="Example store to train on.")
-@click.option("--out", "run", required=True, metavar="RUN", help="Folder of the run.")
+@click.option(
+    "--preset", metavar="NAME", help="A complete configuration: mini, small, medium or full."
+)
+@click.option(
+    "--store",
+    metavar="STORE",
+    help="Example store to train on; several are joined before, see `skelbridge store merge`.",
+)
+@click.option("--out", "run", metavar="RUN", help="Folder of the run.")
 @click.option(
     "--steps", type=click.IntRange(min=1), metavar="N", help="Another length; phases too."
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run (or begin).")
 @click.option("--allow-missing", is_flag=True, help="Share places of datasets that are not there.")
+@click.option("--plan", is_flag=True, help="Print data, memory and time of the training, and end.")
+@click.option("--gpu", metavar="NAME", help="With --plan: estimate the time on it, e.g. A100.")
 @click.option("--show-batches", is_flag=True, help="Print the batches' composition and end.")
 @click.option("--show-config", is_flag=True, help="Print the resolved configuration and end.")
 @_SET
+@click.argument("more", nargs=-1, metavar="[KEY=VALUE]...")
 def train(
-    config, preset, store, run, steps, resume, allow_missing, show_batches, show_config, changes
-):
+    config, preset, store, run, steps, resume, allow_missing, plan, gpu, show_batches, show_config,
+    changes, more,
+):  # fmt: skip
     """Train a network that predicts the joints of several skeleton formats from a picture.
 
     The configuration is that of --config, on top of --preset; of a run that is resumed, its own.
@@ -42,7 +52,21 @@ def train(
     \b
       skelbridge synth STORE
       skelbridge train --preset mini --store STORE --out RUN
+
+    The presets small, medium and full are the published training on 7, 18 and 32 datasets:
+
+    \b
+      skelbridge prepare DATASET --root DIR --store STORE       # of each dataset
+      skelbridge train --preset full --store STORE --plan --gpu A100
+      skelbridge train --preset full --store STORE --out RUN
+      skelbridge finetune RUN
     """
+    if gpu is not None and not plan:
+        raise click.UsageError("--gpu is for --plan")
+    if run is None and not (plan or show_batches or show_config):
+        context = click.get_current_context()
+        raise click.MissingParameter(ctx=context, param_type="option", param_hint="'--out'")
+    changes = _all_changes(changes, more)
     resolved = _configuration(config, preset, store, run, resume, allow_missing, changes)
     if steps is not None:
         resolved = resolved.of_length(steps)
@@ -50,15 +74,18 @@ def train(
         from ..training.config_file import config_text
 
         click.echo(config_text(resolved), nl=False)
-        return
-    if show_batches:
+    elif show_batches:
         from ..store import open_store
         from ..training.trainer import feed_of
 
         opened = open_store(resolved.store)
         click.echo(feed_of(resolved, opened, resolved.data.registry()).plan.describe())
-        return
-    _run(resolved, run, resume=resume)
+    elif plan:
+        from ..training.planning import print_plan
+
+        print_plan(resolved, gpu=gpu, echo=click.echo)
+    else:
+        _run(resolved, run, resume=resume)
 
 
 @click.command()
@@ -80,7 +107,8 @@ def train(
 @click.option("--out", metavar="DIR", help="Folder of the new run [default: RUN_VARIANT].")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run (or begin).")
 @_SET
-def finetune(run, acae, variant, out, resume, changes):
+@click.argument("more", nargs=-1, metavar="[KEY=VALUE]...")
+def finetune(run, acae, variant, out, resume, changes, more):
     """Fine-tune a run of separate heads so that its formats agree with each other.
 
     The autoencoder that `auto` fits is kept as RUN/acae.npz and used again.
@@ -89,6 +117,7 @@ def finetune(run, acae, variant, out, resume, changes):
     from ..training.resuming import check_folder
     from ..training.run_folder import ACAE, CONFIG
 
+    changes = _all_changes(changes, more)
     out = out or f"{os.path.normpath(run)}_{variant}"
     # Mistakes show before the work.
     check_folder(out, resume=resume)
@@ -144,10 +173,16 @@ def _configuration(config, preset, store, run, resume, allow_missing, changes):
         return read_config(config, changes=changes, defaults=base)
     if base is not None:
         return config_of(base, changes=changes)
-    own = os.path.join(run, CONFIG)
-    if resume and os.path.exists(own):
+    if resume and run is not None and os.path.exists(own := os.path.join(run, CONFIG)):
         return read_config(own, changes=changes)
     raise UserError("give --config FILE or --preset NAME (or --resume a run)")
+
+
+def _all_changes(changes, more):
+    """Returns what was given after --set, where several may stand: `--set a=1 b=2`."""
+    if more and not changes:
+        raise click.UsageError(f"Got unexpected extra argument ({more[0]})")
+    return (*changes, *more)
 
 
 def _quoted(text: str) -> str:

@@ -156,18 +156,7 @@ class BatchPlan:
         Raises:
           UserError: the parts cannot be shared equally.
         """
-        shares = []
-        for part, first, size in (
-            ("3D", 0, self.n_3d), ("2D", self.n_3d, self.batch_size - self.n_3d),
-        ):  # fmt: skip
-            if size % n_replicas:
-                raise UserError(
-                    f"{size} {part} examples of a batch cannot be shared among {n_replicas} "
-                    "replicas equally; change the composition or the number of replicas"
-                )
-            share = size // n_replicas
-            shares.append(first + number * share + np.arange(share))
-        return np.concatenate(shares)
+        return self.composition.share(number, n_replicas)
 
     def fingerprint(self, n_steps: int = 100, *, first: int = 0) -> str:
         """Returns the SHA-256 of what the plan says of some steps (datasets by name)."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from skeleton_defs import UserError
 from skeleton_defs.names import suggestions
 
@@ -55,6 +57,23 @@ class Composition:
     def datasets(self) -> tuple[str, ...]:
         """Names in the order of the batch; the place here is a batch's `dataset` number."""
         return tuple(name for name, _ in (*self.three_d, *self.two_d))
+
+    def share(self, number: int, of: int) -> np.ndarray:
+        """Returns the places in a batch of one of several equal shares: 3D, then 2D examples.
+
+        Raises:
+          UserError: a part cannot be shared equally.
+        """
+        places = []
+        for part, first, size in (("3D", 0, self.n_3d), ("2D", self.n_3d, self.n_2d)):
+            if size % of:
+                raise UserError(
+                    f"the {size} {part} examples of a batch cannot be shared equally among {of} "
+                    "replicas or pieces; change the composition or that number"
+                )
+            share = size // of
+            places.append(first + number * share + np.arange(share))
+        return np.concatenate(places)
 
     def restricted(self, available: Collection[str]) -> Composition:
         """Returns the composition of the available datasets, with as many examples in a batch.

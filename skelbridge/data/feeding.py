@@ -60,6 +60,12 @@ class BatchFeed:
         self._ahead = ahead
         self._slots = slots
 
+    def share(self, slots: np.ndarray) -> BatchFeed:
+        """Returns the feed of some places of every batch, e.g. those of a replica."""
+        return BatchFeed(
+            self.plan, self.loader, workers=self.workers, ahead=self._ahead, slots=slots
+        )
+
     def batches(self, start: int = 0, stop: int | None = None) -> Iterator[Arrays]:
         """Yields the batches of steps start, start + 1, ...; endless without `stop`.
 

@@ -9,13 +9,18 @@
 Importing this loads Keras and its backend; `import skelbridge` does not.
 """
 
-from .backbones import BACKBONES, Backbone, build_backbone
+from .backbones import (
+    BACKBONES,
+    Backbone,
+    NearPaddedConv2D,
+    NearPaddedDepthwiseConv2D,
+    build_backbone,
+)
 from .camera import project, rays
 from .ghost_batch_norm import GhostBatchNormalization
 from .grid import HeatmapGrid
 from .head import MetricHeatmapHead
 from .model import MetricPoseModel
-from .near_padding import NearPaddedConv2D, NearPaddedDepthwiseConv2D
 from .reconstruction import reconstruct_absolute
 from .soft_argmax import soft_argmax
 

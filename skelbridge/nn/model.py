@@ -10,9 +10,10 @@ from keras import ops
 
 from skeleton_defs import UserError
 
-from .backbones import build_backbone
+from .backbones import MAX_NORM, build_backbone
 from .grid import HeatmapGrid
 from .head import MetricHeatmapHead
+from .recomputation import RecomputedNetwork
 from .reconstruction import reconstruct_absolute
 
 
@@ -39,7 +40,10 @@ class MetricPoseModel(keras.Model):
       precision: dtype policy of backbone and convolution, e.g. `"mixed_float16"`. Everything from
         the heatmaps on is float32.
       seed: of all start weights.
-      weights: path of weights for a published backbone; not part of the config.
+      weights: of the backbone, see `build_backbone`; not part of the config.
+      max_norm: of the filters of EfficientNetV2, see `build_backbone`; None for no limit.
+      recompute: computes the backbone's activations again for the gradient instead of keeping them:
+        the same numbers with less memory, in up to a third more time.
       **options: of `keras.Model`.
 
     Attributes:
@@ -60,6 +64,8 @@ class MetricPoseModel(keras.Model):
         precision: str = "float32",
         seed: int = 0,
         weights: str | None = None,
+        max_norm: float | None = MAX_NORM,
+        recompute: bool = False,
         **options,
     ):
         options.pop("dtype", None)
@@ -73,10 +79,12 @@ class MetricPoseModel(keras.Model):
                 part_sizes=part_sizes,
                 seed=seed,
                 weights=weights,
+                max_norm=max_norm,
             )
         side = side_mm if isinstance(side_mm, (int, float)) else tuple(side_mm)
         self.grid = HeatmapGrid(crop, built.stride, built.first_cell, depth, side)
         self.backbone = built.network
+        self._recomputed = RecomputedNetwork(self.backbone) if recompute else None
         self.head = MetricHeatmapHead(
             sum(self.groups), self.grid, precision=precision, seed=seed, name="head"
         )
@@ -92,6 +100,8 @@ class MetricPoseModel(keras.Model):
             "part_sizes": None if part_sizes is None else list(part_sizes),
             "precision": precision,
             "seed": seed,
+            "max_norm": max_norm,
+            "recompute": bool(recompute),
         }
 
     def call(self, inputs, training=False, mix=0.5, is_full_perspective=True):
@@ -107,7 +117,8 @@ class MetricPoseModel(keras.Model):
           dict of `joints2d` (B, J, 2) px, `joints3d_rel` (B, J, 3) mm up to translation and
           `joints3d` (B, J, 3) mm in the frame of the crop camera.
         """
-        joints2d, relative = self.head(self.backbone(inputs["image"], training=training))
+        backbone = self._recomputed or self.backbone
+        joints2d, relative = self.head(backbone(inputs["image"], training=training))
         poses, start = [], 0
         for size in self.groups:
             group = slice(start, start + size)

@@ -130,11 +130,11 @@ class Stage:
 
 PRESETS = {
     "quick": MiniPlan(
-        "quick", examples=8_000, test=200, size=128, steps=3_600, fine_tuning_steps=400,
+        "quick", examples=8_000, test=200, size=128, steps=3_600, fine_tuning_steps=500,
         seeds=(1,), variants=VARIANTS, threads=2,
     ),
     "full": MiniPlan(
-        "full", examples=20_000, test=200, size=128, steps=9_800, fine_tuning_steps=1_250,
+        "full", examples=20_000, test=200, size=128, steps=9_730, fine_tuning_steps=2_000,
         seeds=(1, 2), variants=("control", "output", "upper_bound"),
     ),
 }  # fmt: skip

@@ -15,7 +15,17 @@ from skeleton_defs import JointRegistry, UserError
 
 from ..data.compositions import Composition, composition
 from ..data.options import Augmentation, CropOptions
-from .schedules import BASE_RATE, DECAY, DROP, FINE_TUNING_DROP_AT, INITIAL_DROP_AT, Phases
+from .schedules import (
+    BASE_RATE,
+    DECAY,
+    DROP,
+    FINE_TUNING_DROP_AT,
+    INITIAL_DROP_AT,
+    Phases,
+    backbone_rate,
+    head_rate,
+    rate_with_drop,
+)
 
 BATCH_NORMS = ("normal", "ghost", "3d2d")
 VARIANTS = ("control", "output", "latent", "hybrid")
@@ -58,6 +68,9 @@ class ModelConfig:
       batch_norm: `normal`; `ghost`: statistics per `ghost_part` examples, in the batch's order;
         `3d2d`: of the examples with 3D labels and of those with 2D labels (Table S4).
       ghost_part: examples of a part.
+      max_norm: largest norm of an output filter of the backbone's convolutions, where the
+        published training has one (EfficientNetV2); None for no limit.
+      recompute: compute the backbone's activations again in the backward pass, to save memory.
     """
 
     backbone: str = "small"
@@ -68,6 +81,8 @@ class ModelConfig:
     precision: str = "float32"
     batch_norm: str = "ghost"
     ghost_part: int = 16
+    max_norm: float | None = 20.0
+    recompute: bool = False
 
     def __post_init__(self):
         _one_of("model.batch_norm", self.batch_norm, BATCH_NORMS)
@@ -75,12 +90,18 @@ class ModelConfig:
         _positive("model.ghost_part", self.ghost_part)
         _positive("model.depth", self.depth)
         _number("model.side_mm", self.side_mm)
+        if self.max_norm is not None:
+            _number("model.max_norm", self.max_norm)
 
-    def part_sizes(self, batch: Composition) -> list[int] | None:
-        """Returns the sizes of the parts of ghost batch normalisation; None for the normal one."""
+    def part_sizes(self, n_3d: int, n_2d: int) -> list[int] | None:
+        """Returns the sizes of the parts of ghost batch normalisation; None for the normal one.
+
+        Args:
+          n_3d, n_2d: examples with 3D and with 2D labels that go through the network at once.
+        """
         if self.batch_norm == "normal":
             return None
-        parts = [batch.n_3d, batch.n_2d]
+        parts = [n_3d, n_2d]
         if self.batch_norm == "ghost":
             parts = [
                 min(self.ghost_part, count - first)
@@ -194,6 +215,39 @@ class RateConfig:
 
 
 @dataclass(frozen=True)
+class OptimizerConfig:
+    """How gradients become updates; Adam throughout.
+
+    Attributes:
+      epsilon: of Adam.
+      loss_scale: factor of the loss before gradients are taken, and by which they are divided; only
+        with `mixed_float16`, whose small gradients would be lost. `dynamic`: begins at 32768, is
+        halved, and the update left out, where a gradient overflows, and doubled after 2000 updates
+        without.
+      accumulate: a batch goes through the network in so many pieces, each with its share of the 3D
+        and of the 2D examples, before the update by the mean of their gradients. Memory falls;
+        losses are means of the pieces' means then.
+      average: decay of the running averages of the weights, which predict then in place of the last
+        ones; None for none.
+    """
+
+    epsilon: float = 1e-8
+    loss_scale: float | str = 128.0
+    accumulate: int = 1
+    average: float | None = None
+
+    def __post_init__(self):
+        _number("optimizer.epsilon", self.epsilon)
+        _positive("optimizer.accumulate", self.accumulate)
+        if isinstance(self.loss_scale, str):
+            _one_of("optimizer.loss_scale", self.loss_scale, ("dynamic",), "a number or ")
+        else:
+            _number("optimizer.loss_scale", self.loss_scale)
+        if self.average is not None and not 0 < self.average < 1:
+            raise UserError(f"optimizer.average must lie between 0 and 1. Received {self.average}")
+
+
+@dataclass(frozen=True)
 class FineTuningConfig:
     """How a trained run is fine-tuned.
 
@@ -220,7 +274,7 @@ class TrainConfig:
     """Everything that decides the weights that come out, and how the run is kept.
 
     Attributes:
-      data, model, rates, losses, phases, fine_tuning: see there.
+      data, model, rates, optimizer, losses, phases, fine_tuning: see there.
       steps: of the run.
       seed: of start weights, batches and augmentation.
       store: folder of the example store.
@@ -236,6 +290,7 @@ class TrainConfig:
     seed: int = 0
     model: ModelConfig = field(default_factory=ModelConfig)
     rates: RateConfig = field(default_factory=RateConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     losses: LossWeights = field(default_factory=LossWeights)
     phases: Phases = field(default_factory=Phases)
     fine_tuning: FineTuningConfig | None = None
@@ -258,6 +313,20 @@ class TrainConfig:
                 f"phases.stored_statistics_last must be at most steps ({self.steps}). "
                 f"Received {self.phases.stored_statistics_last}"
             )
+        self.data.composition().share(0, self.optimizer.accumulate)
+
+    def rates_at(self, step: int) -> dict[str, float]:
+        """Returns the learning rates of a step, of head and backbone."""
+        rates, total = self.rates, self.steps
+        shape = {"base": rates.base, "decay": rates.decay}
+        if self.fine_tuning is None:
+            rate = rate_with_drop(step, total, drop=rates.drop, drop_at=rates.drop_at, **shape)
+            return {"head": rate, "backbone": rate}
+        at = rates.fine_tuning_drop_at
+        return {
+            "head": head_rate(step, total, drop=rates.drop, drop_at=at, **shape),
+            "backbone": backbone_rate(step, total, drop=rates.backbone_drop, **shape),
+        }
 
     def replaced(self, **changes) -> TrainConfig:
         """Returns the configuration with other values of some fields."""
@@ -268,9 +337,9 @@ class TrainConfig:
         return self.replaced(steps=steps, phases=self.phases.scaled(steps, of=self.steps))
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def _one_of(name: str, value: str, allowed: tuple[str, ...], besides: str = "one of ") -> None:
     if value not in allowed:
-        raise UserError(f"{name} must be one of {', '.join(allowed)}. Received {value!r}")
+        raise UserError(f"{name} must be {besides}{', '.join(allowed)}. Received {value!r}")
 
 
 def _positive(name: str, value: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from .checkpoints import checkpoint_steps
 from .config import VARIANTS, FineTuningConfig, TrainConfig
 from .config_file import as_mapping, config_of, merged
 from .run_folder import ACAE, CHECKPOINTS, TrainedRun, find_checkpoint, load_run, read_run
-from .schedules import Phases
+from .schedules import Phases, weight_decay
 
 #: Share of the steps of the separate heads: 40,000 of 400,000.
 STEPS_SHARE = 0.1
@@ -65,10 +66,14 @@ def fine_tuning_config(
     has_switch = switch in checkpoint_steps(Path(run) / CHECKPOINTS)
     if steps is None:
         steps = max(1, round(config.steps * STEPS_SHARE))
-    phases = config.phases
+    phases, rates = config.phases, config.rates
+    if rates.weight_decay is None:  # As published: that of the first training's number of steps.
+        decay = weight_decay(config.steps, base=rates.base)
+        rates = dataclasses.replace(rates, weight_decay=decay)
     is_new_head = variant in ("latent", "hybrid")
     tuned = config.replaced(
         steps=steps,
+        rates=rates,
         fine_tuning=FineTuningConfig(
             variant=variant,
             run=os.path.abspath(run),

@@ -2,7 +2,9 @@
 
 Poses `(B, J, 3)` mm in the frame of the crop camera, losses in metres. Every mean is one masked
 mean over the whole batch (so a dataset with many joints weighs more); where nothing counts it is 0
-with zero gradient. What labels hold where their mask is False does not matter, NaN included.
+with zero gradient. Where replicas share a batch, each one's loss is its share of that mean: their
+sum, and the sum of their gradients, are those of the batch. What labels hold where their mask is
+False does not matter, NaN included.
 
 Source: Sarandi et al., WACV 2023, and its code (MIT).
 """
@@ -17,6 +19,7 @@ from keras import ops
 from ..acae.nn.precision import combine
 from ..nn.camera import MIN_DEPTH_MM, is_between, project
 from ..nn.grid import HeatmapGrid
+from ..nn.replicas import sum_over_replicas
 
 METRES_PER_MM = 1e-3
 #: A crop's side counts as this many metres in losses on pixels.
@@ -30,9 +33,12 @@ LABEL_MARGIN_CELLS = 20
 
 
 def masked_mean(values, mask):
-    """Returns the mean of `(B, J, D)` over the joints where `(B, J)` mask is True, or 0."""
+    """Returns the mean of `(B, J, D)` over the joints where `(B, J)` mask is True, or 0.
+
+    On one of several replicas: its share of the mean over all their examples.
+    """
     counted = ops.where(mask[..., None], values, ops.zeros_like(values))
-    count = ops.sum(ops.cast(mask, values.dtype)) * values.shape[-1]
+    count = sum_over_replicas(ops.sum(ops.cast(mask, values.dtype))) * values.shape[-1]
     return ops.sum(counted) / ops.maximum(count, 1.0)
 
 

@@ -1,11 +1,23 @@
-"""Complete configurations by name."""
+"""Complete configurations by name: the miniature, and the published training in three sizes.
+
+Sources of the published one: Sarandi, Hermans, Leibe: Learning 3D Human Pose Estimation from
+Dozens of Datasets using a Geometry-Aware Autoencoder to Bridge Between Skeleton Formats (WACV 2023,
+arXiv 2212.14474), its supplement and its code (github.com/isarandi/metrabs, last commit, MIT). What
+is not stated is as in `TrainConfig`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
+from dataset_adapters import adapter_class
 from skeleton_defs import UserError, suggestions
 
+from ..data.compositions import PRESETS as COMPOSITIONS
+from ..data.compositions import Composition
 from ..data.options import Augmentation
-from .config import DataConfig, LossWeights, ModelConfig, RateConfig, TrainConfig
+from .config import DataConfig, LossWeights, ModelConfig, OptimizerConfig, RateConfig, TrainConfig
 from .schedules import Phases
 
 #: One per look of `skelbridge synth`, in its order.
@@ -56,7 +68,94 @@ def mini(steps: int = _MINI_STEPS) -> TrainConfig:
     )
 
 
-PRESETS = {"mini": mini}
+def published(level: str) -> TrainConfig:
+    """Returns the published training of separate heads.
+
+    What differs: backgrounds and occluders are drawn (code: INRIA Holidays and Pascal VOC), the
+    colours of Panoptic stay (code: white balance), and a 2D label counts for the body part that the
+    skeleton files state (`data.body_parts=prefix`: by the beginning of names, as in the code).
+
+    Args:
+      level: `small`, `medium` or `full`, the columns of Table S1 (supplement).
+    """
+    return TrainConfig(
+        data=DataConfig(
+            formats=formats_of(COMPOSITIONS[level]),
+            batch=level,  # supplement, Table S1: 96 examples with 3D and 32 with 2D labels
+            crop=256,  # code
+            fov_2d_degrees=8.0,  # code: of 2D images, whose camera is not known
+            border_2d=0.95,  # code: lower joints are missing
+            augmentation=Augmentation(
+                shift=0.1,  # code, as all of these where nothing else is said
+                zoom=(0.75, 1.25),
+                rotation_degrees=20.0,
+                flip=0.5,
+                partial_visibility=0.0,  # code: off for the datasets of the paper
+                background=0.7,
+                background_of={"sailvos": 0.2, "agora": 0.2, "spec": 0.2, "hspace": 0.2},
+                occlusion=0.5,
+                brightness=0.125,
+                contrast=(0.5, 1.5),
+                hue_degrees=72.0,
+                saturation=(0.5, 1.5),
+            ),
+        ),
+        model=ModelConfig(
+            backbone="efficientnet_v2_s",  # supplement; the best model's: efficientnet_v2_l
+            weights="imagenet",  # code; null begins at random
+            depth=8,  # code
+            side_mm=2200.0,  # code
+            precision="mixed_float16",  # supplement
+            batch_norm="ghost",  # supplement, Table S4
+            ghost_part=16,  # supplement, Table S4
+            max_norm=20.0,  # supplement: without it long runs overflow float16
+        ),
+        rates=RateConfig(
+            base=2.121e-4,  # code; supplement: 2.12e-4
+            decay=3.0,  # supplement; code: 1 / 0.3 after the drop
+            drop=30.0,  # code
+            drop_at=0.92,  # code
+            fine_tuning_drop_at=0.5,  # code
+            backbone_drop=30.0,  # code
+            weight_decay=None,  # code: 3e-3 / sqrt(steps) / base, in fine-tuning as before it
+        ),
+        optimizer=OptimizerConfig(
+            epsilon=1e-8,  # code
+            loss_scale=128.0,  # code: a fixed one
+            accumulate=1,  # code
+            average=None,  # code
+        ),
+        losses=LossWeights(
+            projection=1.0,  # code
+            absolute=0.1,  # code
+            labelled_2d=0.2,  # code
+            consistency=1.0,  # code
+        ),
+        phases=Phases(
+            full_perspective_from=500,  # code
+            absolute_after=5000,  # code
+            teacher_after=5000,  # code
+            stored_statistics_last=1000,  # supplement, Table S4
+        ),
+        # Supplement; a tenth of it for fine-tuning (`fine_tuning.STEPS_SHARE`).
+        steps=400_000,
+    )
+
+
+def formats_of(batch: Composition) -> tuple[str, ...]:
+    """Returns the formats that a composition's datasets are labelled in, as adapters state them.
+
+    Formats of 2D datasets are among them: their labels need channels of the joint vector.
+    """
+    formats = (adapter_class(name).info.skeletons[0] for name in batch.datasets)
+    return tuple(dict.fromkeys(formats))
+
+
+#: Name -> what makes the configuration.
+PRESETS: dict[str, Callable[[], TrainConfig]] = {
+    "mini": mini,
+    **{level: partial(published, level) for level in COMPOSITIONS},
+}
 
 
 def preset(name: str) -> TrainConfig:

@@ -68,10 +68,12 @@ def check_is_the_same(run: Path, config: TrainConfig) -> None:
             )
 
 
-def facts_of_run(run: Path, config: TrainConfig, store: Store, plan: BatchPlan) -> dict[str, Any]:
+def facts_of_run(
+    run: Path, config: TrainConfig, store: Store, plan: BatchPlan, *, replicas: int = 1
+) -> dict[str, Any]:
     """Returns the facts of a run, and compares them with those that it was begun with.
 
-    Warns of other versions or another machine.
+    Warns of other versions, another machine or another number of replicas.
 
     Raises:
       UserError: the store's examples are others.
@@ -82,7 +84,7 @@ def facts_of_run(run: Path, config: TrainConfig, store: Store, plan: BatchPlan) 
         "datasets": list(dict.fromkeys(datasets)),
         "is_synthetic_only": all(bool(stated[name].get("synthetic")) for name in datasets),
         "batches": plan.fingerprint(),
-        "made_with": versions_and_machine(config),
+        "made_with": versions_and_machine(config) | {"replicas": replicas},
     }
     if before.get("batches", facts["batches"]) != facts["batches"]:
         raise UserError(

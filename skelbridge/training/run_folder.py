@@ -107,7 +107,7 @@ def load_run(path: str | os.PathLike, *, checkpoint: int | None = None) -> Train
     Raises:
       UserError: no run, no such checkpoint, or a damaged file.
     """
-    from .step import build_model
+    from .network import build_model
 
     path = Path(path)
     config, facts = read_run(path)
@@ -115,12 +115,23 @@ def load_run(path: str | os.PathLike, *, checkpoint: int | None = None) -> Train
     registry = config.data.registry()
     acae = acae_of(config, path)
     model = build_model(config, registry, acae)
-    load_checkpoint(checkpoint_path(path / CHECKPOINTS, step), model.variables)
+    _load_weights(checkpoint_path(path / CHECKPOINTS, step), model, config)
     decodes = config.fine_tuning is not None and config.fine_tuning.variant in ("latent", "hybrid")
     return TrainedRun(
         path, config, registry, model, acae if decodes else None, step,
         tuple(facts.get("datasets", ())), bool(facts.get("is_synthetic_only")),
     )  # fmt: skip
+
+
+def _load_weights(path: Path, model: MetricPoseModel, config: TrainConfig) -> None:
+    """Sets a network to a checkpoint: to the averaged weights, if there are such."""
+    from .optimizing import averages_of, trained_variables
+
+    trained = trained_variables(model) if config.optimizer.average is not None else []
+    averages = averages_of(trained)
+    load_checkpoint(path, [*model.variables, *averages])
+    for variable, average in zip(trained, averages, strict=True):
+        variable.assign(average)
 
 
 def read_run(path: str | os.PathLike) -> tuple[TrainConfig, dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""The training loop: batches in, checkpoints and log out; goes on bitwise where it was killed."""
+"""The training loop: batches in, checkpoints and log out; goes on bitwise where it was killed.
+
+With several workers (`distribution`) all run it, and the chief alone writes.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,10 @@ from .checkpoints import (
     remove_old,
     save_checkpoint,
 )
+from .cluster import cluster_of
 from .config import TrainConfig
-from .config_file import write_config
+from .config_file import config_text, write_config
+from .distribution import OneReplica, replicas_here
 from .non_finite import check_loss, check_weights
 from .resuming import check_folder, check_is_the_same, facts_of_run, remove_leftovers
 from .run_folder import (
@@ -50,7 +55,8 @@ def train(
     """Trains, or goes on where an interrupted run has its last checkpoint.
 
     The same configuration gives bitwise the same weights on one machine, however often the run was
-    killed in between.
+    killed in between. Where TF_CONFIG names several workers, each one calls this with the same
+    arguments; all GPUs of a machine share the batches.
 
     Args:
       config: of the run.
@@ -70,48 +76,75 @@ def train(
     config = _resolved(config)
     store = open_store(config.store)
     feed = feed_of(config, store, config.data.registry())
-    with _own_folder(run):
-        check_folder(run, resume=resume)
-        check_is_the_same(run, config)
-        facts = facts_of_run(run, config, store, feed.plan)
+    cluster = cluster_of(os.environ)
+    is_chief = cluster is None or cluster.index == 0
+    with _own_folder(run) if is_chief else contextlib.nullcontext():
+        if is_chief:
+            check_folder(run, resume=resume)
+            check_is_the_same(run, config)
         use_threads(config.threads)
-        last = config.steps if stop is None else min(stop, config.steps)
-        done = max(checkpoint_steps(run / CHECKPOINTS), default=0)
-        if done < last:
-            _go_on(config, run, store, feed, facts, (done, last), shown=progress)
+        replicas = replicas_here(cluster)
+        with replicas.messages():
+            replicas.check(config)
+            last = config.steps if stop is None else min(stop, config.steps)
+            replicas.agree("the configuration", _common(config, last))
+            replicas.agree("the store's examples", feed.plan.fingerprint())
+            facts = {}
+            if is_chief:
+                facts = facts_of_run(run, config, store, feed.plan, replicas=replicas.count)
+            done = replicas.of_chief(max(checkpoint_steps(run / CHECKPOINTS), default=0))
+            if done < last:
+                feed = replicas.share(feed, config)
+                _go_on(config, run, store, feed, facts, (done, last), replicas, shown=progress)
+                replicas.agree("the last step", str(last))  # The chief has written it.
         return checkpoint_path(run / CHECKPOINTS, max(done, last))
+
+
+def _common(config: TrainConfig, last: int) -> str:
+    """What workers must have in common; a store may lie elsewhere on each machine."""
+    return f"{config_text(config.replaced(store='', workers=1))} {last}"
 
 
 def _go_on(
     config: TrainConfig, run: Path, store: Store, feed: BatchFeed, facts: Mapping,
-    span: tuple[int, int], *, shown: bool,
+    span: tuple[int, int], replicas: OneReplica, *, shown: bool,
 ) -> None:  # fmt: skip
     """Trains from one step to another; nothing is written before all is ready to begin."""
     from .run_log import RunLog
 
     (done, last), checkpoints = span, run / CHECKPOINTS
     acae = acae_of(config, run if done else None)
-    step = prepared_step(config, feed.loader.registry, acae, start_weights=done == 0)
+    registry = feed.loader.registry
+    step = prepared_step(config, registry, acae, start_weights=done == 0, replicas=replicas)
     before = load_checkpoint(checkpoint_path(checkpoints, done), step.variables) if done else {}
-    write_config(run / CONFIG, config)
-    write_facts(run, facts)
-    if acae is not None:
-        acae.save(run / ACAE)
-    checkpoints.mkdir(exist_ok=True)
-    remove_leftovers(run)
-    log = RunLog(
-        run, feed.plan.datasets, first=done, total=config.steps, every=config.log_every,
-        shown=shown, unwritten=before.get("log"),
-    )  # fmt: skip
+    log = None
+    if replicas.is_chief:
+        write_config(run / CONFIG, config)
+        write_facts(run, facts)
+        if acae is not None:
+            acae.save(run / ACAE)
+        checkpoints.mkdir(exist_ok=True)
+        remove_leftovers(run)
+        log = RunLog(
+            run, feed.plan.datasets, first=done, total=config.steps, every=config.log_every,
+            shown=shown, unwritten=before.get("log"),
+        )  # fmt: skip
     switch = config.steps - config.phases.stored_statistics_last
     always = () if switch in (0, config.steps) else (switch,)
-    with contextlib.closing(log), contextlib.closing(feed.batches(done, last)) as batches:
+    with contextlib.ExitStack() as stack:
+        if log is not None:
+            stack.enter_context(contextlib.closing(log))
+        batches = stack.enter_context(contextlib.closing(feed.batches(done, last)))
         for number, batch in enumerate(batches, start=done):
             found = step(batch, number)
+            batch = replicas.whole(batch, found, feed.plan, number)
             check_loss(found, batch, store, number, run)
-            log.add(number + 1, batch, found, step.rates(number))
+            if log is not None:
+                log.add(number + 1, batch, found, config.rates_at(number))
             if (number + 1) % config.checkpoint_every == 0 or number + 1 in (*always, last):
                 check_weights(step, number, run)
+                if log is None:
+                    continue
                 stated = {"step": number + 1, "seed": config.seed, "log": log.unwritten}
                 save_checkpoint(checkpoint_path(checkpoints, number + 1), step.variables, stated)
                 remove_old(checkpoints, keep=config.keep, always=always)
@@ -151,21 +184,28 @@ def feed_of(config: TrainConfig, store: Store, registry: JointRegistry) -> Batch
 
 
 def prepared_step(
-    config: TrainConfig, registry: JointRegistry, acae: Acae | None = None, *, start_weights: bool
-):
+    config: TrainConfig, registry: JointRegistry, acae: Acae | None = None, *, start_weights: bool,
+    replicas: OneReplica | None = None,
+):  # fmt: skip
     """Returns the `TrainingStep` of a configuration.
 
     Args:
       config, registry: of the run.
       acae: the fitted autoencoder, where the variant needs one.
       start_weights: in fine-tuning, take over the weights of the run that it begins with.
+      replicas: that train; None: this process alone.
     """
-    from .step import TrainingStep, build_model
+    from .network import build_model
+    from .step import TrainingStep
 
-    model = build_model(config, registry, acae)
+    replicas = replicas or OneReplica()
+    with replicas.scope():
+        model = build_model(config, registry, acae, replicas=replicas)
+    replicas.prepare(model, config)
     if config.fine_tuning is not None and start_weights:
         _take_over(model, config, registry)
-    return TrainingStep(config, registry, model, acae)
+    with replicas.scope():
+        return TrainingStep(config, registry, model, acae, replicas=replicas)
 
 
 def use_threads(threads: int) -> None:

@@ -14,6 +14,7 @@ from keras import ops
 
 from skeleton_defs import UserError
 
+from ...nn.replicas import sum_over_replicas
 from ..objective import LOSSES, MIN_DEPTH, REFERENCE_JOINTS, REFERENCE_LATENTS
 from .precision import FLOAT32, metres_per
 
@@ -110,8 +111,11 @@ def check_reg_scale(reg_scale: str) -> str:
 
 
 def weighted_mean(values, weights):
-    """Returns the weighted mean over everything, 0 (not NaN) where all weights are 0."""
-    total = ops.sum(weights)
+    """Returns the weighted mean over everything, 0 (not NaN) where all weights are 0.
+
+    On one of several replicas: its share of the mean over all their values.
+    """
+    total = sum_over_replicas(ops.sum(weights))
     return ops.sum(values * weights) / ops.where(total > 0, total, ops.ones_like(total))
 
 

@@ -41,9 +41,14 @@ def test_backends_agree(results, backend, check, name, tolerance):
 
 
 #: Beside `nn` and `acae/nn`: modules that are networks' training themselves ...
-AT_ONCE = {f"training/{name}.py" for name in ("losses", "objectives", "step")}
+OF_NETWORKS = (
+    "losses", "network", "network_costs", "objectives", "optimizing", "pure_step", "step", "traced_uniforms",
+    "variants",
+)  # fmt: skip
+AT_ONCE = {f"training/{name}.py" for name in OF_NETWORKS}
 #: ... and those that load Keras inside of functions, when it is needed.
-LATER = {f"training/{name}.py" for name in ("run_folder", "run_log", "trainer")}
+LOADING_LATER = ("distribution", "run_folder", "run_log", "trainer")
+LATER = {f"training/{name}.py" for name in LOADING_LATER}
 LATER.add("data/feeding.py")
 
 

@@ -147,7 +147,7 @@ def test_help_loads_nothing():
 def test_a_real_run(skelbridge, folder):
     """One whose network was never trained, from its files on disk."""
     from skelbridge.training.checkpoints import checkpoint_path, save_checkpoint
-    from skelbridge.training.step import build_model
+    from skelbridge.training.network import build_model
 
     run = LookingRun(crop=64)
     write_config("RUN/config.yaml", run.config)

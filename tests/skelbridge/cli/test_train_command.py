@@ -77,6 +77,16 @@ TINY = ["--config", "tiny.yaml"]
             "not in the store: synth_c, synth_d; prepare them, or allow",
         ),
         (["--preset", "mimi", *STORE], "no preset is named 'mimi'. Did you mean mini"),
+        (
+            ["--preset", "small", *STORE, "--set", "model.weights=null"],
+            "not in the store: h36m, muco, surreal, mpii",
+        ),
+        (["--preset", "full", "--plan", "--gpu", "A101"], "named 'A101'. Did you mean A100"),
+        (["--preset", "full", "--plan", "--store", "none"], "none: expected a store"),
+        (["--preset", "mimi", "--plan"], "no preset is named 'mimi'"),
+        ([*TINY, *STORE, "--gpu", "A100"], "--gpu is for --plan"),
+        ([*TINY, *STORE, "steps=2"], "Got unexpected extra argument (steps=2)"),
+        ([*TINY, *STORE, "--set", "seed=1", "steps"], "must be written key=value"),
         ([*STORE], "give --config FILE or --preset NAME"),
         ([*STORE, "--resume"], "give --config FILE or --preset NAME (or --resume a run)"),
         (["--config", "none.yaml", *STORE], "none.yaml: cannot be read"),
@@ -122,6 +132,11 @@ def test_show_config(home, monkeypatch, capsys):
     (home / "shown.yaml").write_text(capsys.readouterr().out)
     shown = read_config(home / "shown.yaml")
     assert shown.steps == 700 and shown.store == "a store" and len(shown.data.three_d) == 4
+    # Several changes after one option, and no folder: nothing is trained.
+    main("train --preset full --show-config --set model.backbone=resnet_50 data.crop=128".split())
+    (home / "shown.yaml").write_text(capsys.readouterr().out)
+    shown = read_config(home / "shown.yaml")
+    assert (shown.model.backbone, shown.data.crop, shown.data.batch) == ("resnet_50", 128, "full")
     # A file on top of a preset.
     main(["train", "--preset", "mini", *TINY, "--out", "RUN", "--show-config"])
     (home / "shown.yaml").write_text(capsys.readouterr().out)
@@ -142,6 +157,24 @@ def test_show_batches(home, monkeypatch, capsys):
     assert "2 datasets are not in the store: synth_c, synth_d" in text
     assert re.search(r"sha256 [0-9a-f]{64}", text)
     assert not (home / "RUN").exists()
+
+
+def test_plan(home):
+    """Of data that is partly there; nothing is written."""
+    before = listing(home)
+    process = started(
+        home, "train", *TINY, *STORE, "--plan", "--gpu", "A100",
+        "--set", "data.three_d={synth_a: 2, agora: 2}", "model.precision=mixed_float16",
+    )  # fmt: skip
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0 and not said_by_us(err), err
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "synth_a 3D 2 4 15.0" in lines and "agora 3D 2 missing" in lines
+    assert "missing: agora; prepare them, or --allow-missing" in lines
+    assert any("small at 64 px, stride 16, mixed_float16; 2 formats, 34" in line for line in lines)
+    assert any(line.startswith("This machine (") and " for 30 steps" in line for line in lines)
+    assert any(line.startswith("A100 (a rough estimate") for line in lines)
+    assert listing(home) == before
 
 
 def test_help_loads_no_tensorflow():

@@ -10,6 +10,7 @@ from keras_numbers import BACKEND, close, numpy_of, raises, value_and_gradient
 from people_in_crops import intrinsics
 
 from skelbridge import nn
+from skelbridge.nn.backbones import small_cnn
 
 
 def leaves(model):
@@ -36,16 +37,22 @@ def made_transparent(network):
 
 
 def seen_pixels(backbone):
-    """(cells, 2) first and last row of pixels that a cell of the diagonal depends on."""
+    """(cells, 2) first and last row of pixels that a cell of the diagonal depends on.
+
+    Brightness rises in one picture and falls in the other: the largest of several pixels is the
+    last of them here and the first there.
+    """
     crop, found = backbone.crop, []
-    image = np.full((1, crop, crop, 3), 0.9, np.float32)
+    ramp = np.arange(crop, dtype=np.float32) / crop
+    rising = 0.7 + 0.1 * (ramp[:, None] + ramp) + np.zeros((3, 1, 1), np.float32)
+    images = np.stack([rising, rising[:, ::-1, ::-1]]).transpose(0, 2, 3, 1).copy()
     cells = crop // backbone.stride
     middle = cells // 2
     for cell in (middle - 1, middle):
         _, gradient = value_and_gradient(
-            lambda x, c=cell: ops.sum(backbone.network(x)[0, c, c]), image
+            lambda x, c=cell: ops.sum(backbone.network(x)[:, c, c]), images
         )
-        mass = np.abs(gradient[0]).sum(axis=-1)
+        mass = np.abs(gradient).sum(axis=(0, 3))
         rows, columns = np.flatnonzero(mass.sum(1)), np.flatnonzero(mass.sum(0))
         assert np.array_equal(rows, columns)
         assert rows[0] > 0 and rows[-1] < crop - 1, "the crop is too small for this test"
@@ -56,8 +63,9 @@ def seen_pixels(backbone):
 def check_small_network():
     backbone = nn.build_backbone("small", 96)
     assert backbone.network.output_shape == (None, 6, 6, 256)
-    kernels = 432 + 4608 + 18432 + 73728 + 589824 + 32768
-    channels = 16 + 32 + 64 + 5 * 128 + 256
+    blocks = small_cnn.STAGES[-1][1]
+    kernels = 432 + 4608 + 18432 + 73728 + blocks * 2 * 147456 + 32768
+    channels = 16 + 32 + 64 + (1 + 2 * blocks) * 128 + 256
     assert backbone.network.count_params() == kernels + 4 * channels
     images = np.float32(np.random.default_rng(0).random((2, 96, 96, 3)))
     out = numpy_of(backbone.network(images))
@@ -85,7 +93,7 @@ def check_cells_of_published_networks():
     if BACKEND != "tensorflow":  # slow to build elsewhere, and nothing differs
         return
     for stride in (32, 8):
-        backbone = nn.build_backbone("mobilenetv3_small", 256, output_stride=stride)
+        backbone = nn.build_backbone("mobilenet_v3_small", 256, output_stride=stride)
         made_transparent(backbone.network)
         assert backbone.network.output_shape[1] == 256 // stride
         for cell, first, last in seen_pixels(backbone):
@@ -95,7 +103,7 @@ def check_cells_of_published_networks():
 def check_published_networks():
     if BACKEND != "tensorflow":
         return
-    backbone = nn.build_backbone("mobilenetv3_small", 128, part_sizes=[3, 2])
+    backbone = nn.build_backbone("mobilenet_v3_small", 128, part_sizes=[3, 2])
     assert backbone.network.output_shape == (None, 4, 4, 576)
     assert backbone.network.count_params() == 939_120
     norms = [x for x in leaves(backbone.network) if isinstance(x, layers.BatchNormalization)]
@@ -106,33 +114,79 @@ def check_published_networks():
     before = numpy_of(norms[0].moving_mean).copy()
     numpy_of(backbone.network(images, training=True))
     assert not np.array_equal(before, numpy_of(norms[0].moving_mean))
-    again = nn.build_backbone("mobilenetv3_small", 128)
+    again = nn.build_backbone("mobilenet_v3_small", 128)
     assert np.array_equal(
         numpy_of(again.network(images)),
-        numpy_of(nn.build_backbone("mobilenetv3_small", 128).network(images)),
+        numpy_of(nn.build_backbone("mobilenet_v3_small", 128).network(images)),
     )
 
 
 def check_weights_from_a_file():
-    """A weights file of keras.applications goes in; nothing but the padding differs."""
+    """A weights file of keras.applications goes in, and without the centred stride comes out."""
     if BACKEND != "tensorflow":
         return
     original = keras.applications.MobileNetV3Small(
-        include_top=False, include_preprocessing=False, input_shape=(128, 128, 3), weights=None
+        include_top=False, input_shape=(128, 128, 3), weights=None
     )
+    images = np.float32(np.random.default_rng(0).random((2, 128, 128, 3)))
+    expected = numpy_of(original(images * 255))
+
+    def build(path, **options):
+        return nn.build_backbone("mobilenet_v3_small", 128, weights=str(path), **options).network
+
     with TemporaryDirectory() as folder:
-        path = str(Path(folder) / "some.weights.h5")
+        path = Path(folder) / "some.weights.h5"
         original.save_weights(path)
-        backbone = nn.build_backbone("mobilenetv3_small", 128, weights=path)
-    for one, other in zip(original.get_weights(), backbone.network.get_weights(), strict=True):
+        network, plain = build(path), build(path, is_centred=False)
+        keras.applications.MobileNetV3Large(
+            include_top=False, input_shape=(64, 64, 3), weights=None
+        ).save_weights(Path(folder) / "large.weights.h5")
+        raises("found others (", build, Path(folder) / "large.weights.h5")
+        raises("found no file", build, Path(folder) / "none.h5")
+        raises("(.h5)", build, Path(folder) / "some.npz")
+        path.write_bytes(path.read_bytes()[:5000])
+        raises("found others (", build, path)
+    for one, other in zip(original.get_weights(), network.get_weights(), strict=True):
         assert np.array_equal(one, other)
+    close(plain(images), expected, 1e-5)
+    assert np.abs(numpy_of(network(images)) - expected).max() > 1e-3 * np.abs(expected).max()
+
+
+def check_imagenet_weights_without_internet():
+    def refuse(*_, **options):
+        assert options["weights"] == "imagenet"
+        raise Exception("URL fetch failure on\n somewhere")
+
+    before, keras.applications.MobileNetV3Small = keras.applications.MobileNetV3Small, refuse
+    try:
+        for fragment in ("(URL fetch failure on somewhere)", "_small_224_1.0_float_no_top_v2.h5"):
+            raises(fragment, nn.build_backbone, "mobilenet_v3_small", 64, weights="imagenet")
+    finally:
+        keras.applications.MobileNetV3Small = before
+
+
+def check_shifted_images_move_features():
+    """By a stride: by one cell, wherever the border is not seen."""
+    backbone = nn.build_backbone("small", 320)
+    rng, stride = np.random.default_rng(0), backbone.stride
+    scene = np.float32(rng.random((1, 320 + stride, 320 + stride, 3)))
+    here, there = (
+        numpy_of(backbone.network(scene[:, at : at + 320, at : at + 320])) for at in (0, stride)
+    )
+    margin = 6
+    inside = here[:, margin + 1 : -margin + 1, margin + 1 : -margin + 1]
+    close(there[:, margin:-margin, margin:-margin], inside, 1e-5)
+    assert np.abs(there - here).max() > 0.1 * np.abs(here).max()
 
 
 def check_backbone_errors():
     raises("Did you mean small?", nn.build_backbone, "smal", 96)
     raises("multiple of 16 px", nn.build_backbone, "small", 100)
-    raises("multiple of 32 px", nn.build_backbone, "mobilenetv3_large", 48)
+    raises("multiple of 32 px", nn.build_backbone, "mobilenet_v3_large", 48)
     raises("must be one of (16, 8)", nn.build_backbone, "small", 96, output_stride=4)
+    raises("Did you mean mobilenet_v3_small", nn.build_backbone, "mobilenetv3_small", 64)
+    for limit in (0, -1, float("nan"), float("inf")):
+        raises("max_norm must be", nn.build_backbone, "small", 96, max_norm=limit)
     raises("no published weights", nn.build_backbone, "small", 96, weights="x")
 
 

@@ -8,6 +8,7 @@ import pytest
 HERE = Path(__file__).parent
 FILES = sorted(HERE.glob("pose_check_*.py"))
 SLOW_FILES = sorted(HERE.glob("slow_check_*.py"))
+TORCH_FILES = sorted(HERE.glob("torch_check_*.py"))
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +32,14 @@ def slow_results(tmp_path_factory):
 @pytest.mark.parametrize("check", keras_backends.checks_of(SLOW_FILES))
 def test_on_tensorflow(slow_results, check):
     keras_backends.numbers_of(slow_results, "tensorflow", check)
+
+
+@pytest.fixture(scope="module")
+def torch_results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("torch")
+    return keras_backends.run_on_backends(TORCH_FILES, folder, ["torch"])
+
+
+@pytest.mark.parametrize("check", keras_backends.checks_of(TORCH_FILES))
+def test_against_torch(torch_results, check):
+    keras_backends.numbers_of(torch_results, "torch", check)

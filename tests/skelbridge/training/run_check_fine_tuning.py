@@ -1,5 +1,6 @@
 """Checks of fine-tuning that need TensorFlow; see `keras_backends`."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -105,7 +106,9 @@ def check_steps_and_phases():
         assert found.phases.stored_statistics_last == 150
         # Without the checkpoint from before its last phase, the last one.
         assert found.fine_tuning.checkpoint == 4000
-        assert (found.seed, found.data, found.rates) == (3, settings.data, settings.rates)
+        # The decay is that of the first training's number of steps.
+        rates = dataclasses.replace(settings.rates, weight_decay=3e-3 / 4000**0.5 / 1e-3)
+        assert (found.seed, found.data, found.rates) == (3, settings.data, rates)
     checkpoint_path(run / "checkpoints", 5).rename(checkpoint_path(run / "checkpoints", 2500))
     assert fine_tuning_config(run, "control").fine_tuning.checkpoint == 2500
     checkpoint_path(run / "checkpoints", 4000).unlink()

@@ -18,7 +18,7 @@ import tensorflow as tf
 from small_runs import config, copied, files, folder, store, whole
 
 from dataset_adapters.containers.npz import open_npz
-from skelbridge.nn import small_cnn
+from skelbridge.nn.backbones import small_cnn
 from skelbridge.store import open_store
 from skelbridge.training import resuming, schedules, trainer
 from skelbridge.training.checkpoints import checkpoint_path, checkpoint_steps

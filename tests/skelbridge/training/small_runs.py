@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from skelbridge.nn import small_cnn
+from skelbridge.nn.backbones import small_cnn
 from skelbridge.synth import SynthOptions, synthesize
 from skelbridge.training import trainer
 from skelbridge.training.config_file import config_of

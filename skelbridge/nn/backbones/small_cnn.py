@@ -1,4 +1,4 @@
-"""The small residual network of the miniature: about 0.7 million parameters at stride 16."""
+"""The small residual network of the miniature: 0.4 million parameters at stride 16."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from .ghost_batch_norm import batch_norm
+from ..ghost_batch_norm import batch_norm
 from .near_padding import NearPaddedConv2D
 
 #: Share of the old value in the moving statistics: half of what is stored is of the last 35 steps.
 MOMENTUM = 0.98
 #: Channels and residual blocks after each halving of the resolution.
-STAGES = ((16, 0), (32, 0), (64, 0), (128, 2))
+STAGES = ((16, 0), (32, 0), (64, 0), (128, 1))
 OUTPUT_CHANNELS = 256
 
 
@@ -23,11 +23,12 @@ def small_cnn(
     output_stride: int = 16,
     part_sizes: Sequence[int] | None = None,
     seed: int = 0,
+    is_centred: bool = True,
     name: str = "small",
 ) -> keras.Model:
     """Builds the network: images `(B, crop, crop, 3)` in [0, 1] to `(B, n, n, 256)`, n = crop / 16.
 
-    3x3 convolutions of stride 2 to 16, 32, 64 and 128 channels, two residual blocks of two 3x3
+    3x3 convolutions of stride 2 to 16, 32, 64 and 128 channels, a residual block of two 3x3
     convolutions, a 1x1 convolution to 256. A block takes as many operations at any resolution.
 
     Args:
@@ -35,6 +36,7 @@ def small_cnn(
       output_stride: 16, or 8: the last convolution of stride 2 is dilated instead.
       part_sizes: of ghost batch normalisation; None for the normal one.
       seed: of the start weights.
+      is_centred: False: the last convolution of stride 2 pads as the others do.
       name: of the model.
     """
     make = _Maker(part_sizes, seed)
@@ -44,8 +46,8 @@ def small_cnn(
     for number, (channels, blocks) in enumerate(STAGES):
         halves = stride < output_stride
         stride *= 2 if halves else 1
-        last = halves and stride == output_stride
-        x = make.convolution(x, channels, f"stage{number}", halves=halves, pads_near=last)
+        is_moved = halves and stride == output_stride and is_centred
+        x = make.convolution(x, channels, f"stage{number}", halves=halves, pads_near=is_moved)
         dilation = 1 if halves else 2
         for block in range(blocks):
             x = make.residual(x, channels, f"stage{number}_block{block}", dilation=dilation)

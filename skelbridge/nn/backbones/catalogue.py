@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,13 @@ import keras
 from skeleton_defs import UserError, suggestions
 
 from .published_cnns import PUBLISHED, published_cnn
+from .resnets import RESNETS, resnet
 from .small_cnn import small_cnn
 
 #: Name -> strides of the output that can be had, the usual one first.
-BACKBONES = {"small": (16, 8), **dict.fromkeys(PUBLISHED, (32, 16, 8))}
+BACKBONES = {"small": (16, 8), **dict.fromkeys([*PUBLISHED, *RESNETS], (32, 16, 8))}
+#: Largest norm of a filter of EfficientNetV2, as published.
+MAX_NORM = 20.0
 
 
 @dataclass(frozen=True)
@@ -42,19 +46,27 @@ def build_backbone(
     part_sizes: Sequence[int] | None = None,
     seed: int = 0,
     weights: str | None = None,
+    max_norm: float | None = MAX_NORM,
+    is_centred: bool = True,
 ) -> Backbone:
     """Builds a backbone.
 
     Args:
       name: one of `BACKBONES`.
-      crop: side of the crop in px, a multiple of the stride (32 for the published networks).
+      crop: side of the crop in px, a multiple of the largest stride (32; 16 for `small`).
       output_stride: None for the backbone's usual one.
       part_sizes: of ghost batch normalisation in all its layers; None for the normal one.
       seed: of start weights and stochastic depth.
-      weights: path of weights of the keras.applications model, without top.
+      weights: None to start from random ones. A path: of a file of keras.applications without top
+        (`.h5`) for EfficientNetV2 and MobileNetV3, of a torchvision state dict (`.safetensors`,
+        `.pth`, `.pt`) for ResNets. `"imagenet"`: what keras.applications downloads.
+      max_norm: of each filter of EfficientNetV2, enforced by optimisers after each update; None:
+        no limit. Other backbones have none.
+      is_centred: cells lie symmetrically in the crop. False: as in the network that the weights
+        were published with, to compare with it.
 
     Raises:
-      UserError: an unknown name, stride or size.
+      UserError: an unknown name, stride or size; weights that cannot be read or do not fit.
     """
     if name not in BACKBONES:
         hint = suggestions(name, list(BACKBONES))
@@ -70,11 +82,23 @@ def build_backbone(
             f"the side of the crop must be a multiple of {strides[0]} px, at least "
             f"{2 * strides[0]}, for the backbone '{name}'. Received {crop}"
         )
-    options = {"output_stride": stride, "part_sizes": part_sizes, "seed": seed}
+    if max_norm is not None and not (math.isfinite(max_norm) and max_norm > 0):
+        raise UserError(f"max_norm must be a number, more than 0, or none. Received {max_norm}")
+    options = {
+        "output_stride": stride,
+        "part_sizes": part_sizes,
+        "seed": seed,
+        "is_centred": is_centred,
+    }
+    if name in RESNETS:
+        network = resnet(name, crop, weights=weights, **options)
+        # All stride-2 layers pad symmetrically; the centred one moves cells by half a stride.
+        return Backbone(network, crop, stride, stride / 2 if is_centred else 0.0)
     if name in PUBLISHED:
-        network = published_cnn(name, crop, weights=weights, **options)
+        network = published_cnn(name, crop, weights=weights, max_norm=max_norm, **options)
     elif weights is not None:
         raise UserError(f"there are no published weights for the backbone '{name}'")
     else:
         network = small_cnn(crop, **options)
-    return Backbone(network, crop, stride, stride / 2 - 1)
+    # All stride-2 layers pad at the far end; the centred one moves cells back by half a stride.
+    return Backbone(network, crop, stride, stride / 2 - 1 if is_centred else stride - 1.0)

@@ -1,30 +1,39 @@
-"""MobileNetV3 and EfficientNetV2-S of keras.applications, with this package's cells and batch norm.
+"""MobileNetV3 and EfficientNetV2 of keras.applications, with this package's cells and batch norm.
 
 The architecture is theirs; what is changed while it is copied: the last convolution of stride 2
 pads at the near end (see `grid`), convolutions behind the wanted output stride are dilated
-instead, batch normalisation may be in parts, and start weights are drawn from a seed.
+instead, batch normalisation may be in parts, filters may have a largest norm, and start weights
+are drawn from a seed.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import keras
 from keras import layers
 
-from .ghost_batch_norm import GhostBatchNormalization
+from ..ghost_batch_norm import GhostBatchNormalization
+from .keras_weights import load_keras_weights, with_imagenet_weights
+from .max_norm import DEPTHWISE_AXES, FilterMaxNorm
 from .near_padding import NearPaddedConv2D, NearPaddedDepthwiseConv2D
 
-#: Name -> constructor in keras.applications. All expect [-1, 1] without their preprocessing.
+#: Name -> constructor in keras.applications. All begin with a layer that scales [0, 255] to about
+#: [-1, 1]: x / 127.5 - 1, and in EfficientNetV2 x / 128 - 1, as its weights were trained (the
+#: published pose networks took x / 127.5 - 1).
 PUBLISHED = {
-    "mobilenetv3_small": "MobileNetV3Small",
-    "mobilenetv3_large": "MobileNetV3Large",
-    "efficientnetv2_s": "EfficientNetV2S",
+    "mobilenet_v3_small": "MobileNetV3Small",
+    "mobilenet_v3_large": "MobileNetV3Large",
+    "efficientnet_v2_s": "EfficientNetV2S",
+    "efficientnet_v2_m": "EfficientNetV2M",
+    "efficientnet_v2_l": "EfficientNetV2L",
 }
 _NEAR_PADDED = {
     layers.Conv2D: NearPaddedConv2D,
     layers.DepthwiseConv2D: NearPaddedDepthwiseConv2D,
 }
+_SQUEEZE_EXCITE = "_se_"  # in the names of EfficientNetV2's layers
 
 
 def published_cnn(
@@ -35,6 +44,8 @@ def published_cnn(
     part_sizes: Sequence[int] | None = None,
     seed: int = 0,
     weights: str | None = None,
+    max_norm: float | None = None,
+    is_centred: bool = True,
 ) -> keras.Model:
     """Builds one of `PUBLISHED` without its classifier, for images `(B, crop, crop, 3)` in [0, 1].
 
@@ -44,32 +55,40 @@ def published_cnn(
       output_stride: 32, or 16 or 8 by dilation.
       part_sizes: of ghost batch normalisation; None for the normal one.
       seed: of the start weights and of stochastic depth.
-      weights: path of a weights file of the keras.applications model without top; None to start
-        from random ones. Nothing is ever downloaded.
+      weights: path of a weights file of the keras.applications model without top; `"imagenet"` to
+        have Keras download it; None to start from random ones.
+      max_norm: of the filters of all convolutions but those of squeeze and excitation; None for no
+        limit. EfficientNetV2 only.
+      is_centred: False: pads as the original does.
     """
-    original = getattr(keras.applications, PUBLISHED[kind])(
+    build = functools.partial(
+        getattr(keras.applications, PUBLISHED[kind]),
         include_top=False,
-        include_preprocessing=False,
         input_shape=(crop, crop, 3),
-        weights=weights,
     )
-    copy = _Copy(original, output_stride, part_sizes, seed)
+    if weights == "imagenet":
+        original = with_imagenet_weights(build, kind)
+    else:
+        original = build(weights=None)  # the default is a download
+        if weights is not None:
+            load_keras_weights(original, weights)
+    if not kind.startswith("efficientnet"):
+        max_norm = None
+    copy = _Copy(original, output_stride, part_sizes, seed, max_norm, is_centred)
     network = keras.models.clone_model(original, clone_function=copy.layer)
     if weights is not None:
         network.set_weights(original.get_weights())
-    image = keras.Input((crop, crop, 3), name="image")
-    features = network(layers.Rescaling(2.0, -1.0, name="preprocessing")(image))
-    return keras.Model(image, features, name=kind)
+    return keras.Model(network.input, network.output, name=kind)
 
 
 class _Copy:
     """Decides what becomes of each layer."""
 
-    def __init__(self, original, output_stride: int, part_sizes, seed: int):
-        self.part_sizes, self.seed, self.count = part_sizes, seed, 0
+    def __init__(self, original, output_stride: int, part_sizes, seed: int, max_norm, is_centred):
+        self.part_sizes, self.seed, self.max_norm, self.count = part_sizes, seed, max_norm, 0
         strided = [x for x in original.layers if _is_spatial(x) and tuple(x.strides) == (2, 2)]
         kept = output_stride.bit_length() - 1
-        self.last = strided[kept - 1].name
+        self.centred = strided[kept - 1].name if is_centred else None
         self.dilated: dict[str, int] = {}
         self.unstrided = {x.name for x in strided[kept:]}
         rate = 1
@@ -80,6 +99,8 @@ class _Copy:
 
     def layer(self, layer):
         """Returns the copy of a layer."""
+        if isinstance(layer, layers.Rescaling):
+            return layers.Rescaling(255 * layer.scale, layer.offset, name="preprocessing")
         config = layer.get_config()
         kind = type(layer)
         self.count += 1
@@ -92,8 +113,9 @@ class _Copy:
             config["dilation_rate"] = self.dilated[layer.name]
             if layer.name in self.unstrided:
                 config["strides"] = 1
-            elif layer.name == self.last and layer.padding == "same":
+            elif layer.name == self.centred and layer.padding == "same":
                 kind = _NEAR_PADDED[kind]
+        self._limit_norm(layer, config)
         return kind.from_config(config)
 
     def _padding(self, layer):
@@ -101,7 +123,16 @@ class _Copy:
         convolution = layer.name.removesuffix("_pad")
         if convolution in self.unstrided:
             return max(layer.padding[0]) * self.dilated[convolution]
-        return [pair[::-1] for pair in layer.padding] if convolution == self.last else layer.padding
+        is_moved = convolution == self.centred
+        return [pair[::-1] for pair in layer.padding] if is_moved else layer.padding
+
+    def _limit_norm(self, layer, config: dict) -> None:
+        if self.max_norm is None or _SQUEEZE_EXCITE in layer.name:
+            return
+        if isinstance(layer, layers.DepthwiseConv2D):
+            config["depthwise_constraint"] = FilterMaxNorm(self.max_norm, DEPTHWISE_AXES)
+        elif isinstance(layer, layers.Conv2D):
+            config["kernel_constraint"] = FilterMaxNorm(self.max_norm)
 
     def _set_seeds(self, config: dict) -> None:
         seed = self.seed * 1000 + self.count
