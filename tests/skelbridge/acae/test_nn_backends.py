@@ -42,8 +42,8 @@ def test_backends_agree(results, backend, check, name, tolerance):
 
 #: Beside `nn` and `acae/nn`: modules that are networks' training themselves ...
 OF_NETWORKS = (
-    "losses", "network", "network_costs", "objectives", "optimizing", "pure_step", "step", "traced_uniforms",
-    "variants",
+    "losses", "network", "network_costs", "objectives", "optimizing", "pure_step", "step",
+    "traced_uniforms", "variants",
 )  # fmt: skip
 AT_ONCE = {f"training/{name}.py" for name in OF_NETWORKS}
 #: ... and those that load Keras inside of functions, when it is needed.
