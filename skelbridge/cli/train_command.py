@@ -131,6 +131,11 @@ def finetune(run, acae, variant, out, resume, changes, more):
         if not os.path.isfile(path):
             if acae != "auto":
                 raise UserError(f"{acae}: no such file; give an ACAE file, or --acae auto")
+            if "TF_CONFIG" in os.environ:
+                raise UserError(
+                    f"{path} is not there yet, and several workers (TF_CONFIG) cannot fit it "
+                    "together; fit it on one machine first, see tools/cluster/README.md"
+                )
             _fit(run, path)
     _run(fine_tuning_config(run, variant, acae=path, changes=changes), out, resume=resume)
 

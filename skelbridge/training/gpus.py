@@ -37,8 +37,8 @@ GPUS = {
 }
 """V100, A100, H100 and H200: the variants with the most memory, on boards for servers (SXM)."""
 
-#: What this share of the peak explains: the supplement of arXiv 2212.14474 states about 2 days for
-#: 400,000 steps of EfficientNetV2-S on an A40, and 3.0e12 operations a step at 150e12 a second. The
+#: The supplement of arXiv 2212.14474 states about 2 days for
+#: 400,000 steps of EfficientNetV2-S on an A40, and a step takes 3.2e12 operations. The
 #: network waits for memory most of the time.
 REFERENCE, UTILISATION = GPUS["A40"], 0.05
 #: float32 takes so many times as long as float16: twice the bytes, half the operations a second.

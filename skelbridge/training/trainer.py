@@ -239,7 +239,7 @@ def _resolved(config: TrainConfig) -> TrainConfig:
         changes["fine_tuning"] = dataclasses.replace(
             tuning, run=os.path.abspath(tuning.run), acae=acae
         )
-    if config.model.weights is not None:
+    if config.model.weights not in (None, "imagenet"):
         weights = os.path.abspath(config.model.weights)
         if not os.path.isfile(weights):
             raise UserError(f"{weights}: no such file (model.weights)")

@@ -249,7 +249,7 @@ def test_interrupted_and_resumed(home, monkeypatch, capsys, tmp_path):
 
 
 @pytest.mark.slow
-def test_fine_tuning(home):
+def test_fine_tuning(home, monkeypatch):
     """Fit, keep and use again; wrong autoencoders; interrupted."""
 
     def run(*arguments, code=0):
@@ -259,6 +259,10 @@ def test_fine_tuning(home):
         return said_by_us(err)
 
     run("train", *TINY, *STORE, "--out", "BASE", "--set", "checkpoint_every=10")
+    with monkeypatch.context() as several:
+        several.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}}')
+        (refused,) = run("finetune", "BASE", code=2)
+    assert "BASE/acae.npz is not there yet" in refused and "fit it on one machine" in refused
     told = run("finetune", "BASE", "--variant", "output", "--set", "steps=2")
     assert told[0] == "predicting the training images of BASE ..."
     assert told[1] == f"fitted {os.path.join('BASE', 'acae.npz')}"

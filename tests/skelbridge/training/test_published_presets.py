@@ -26,7 +26,7 @@ from skelbridge.training.run_log import read_log
 
 pytestmark = pytest.mark.slow
 STEPS, KILLED_AFTER = 20, 8
-#: The issue's changes, and phases that 20 steps go through.
+#: A small network, and phases that 20 steps go through.
 SMALL = [
     "model.backbone=mobilenet_v3_small", "data.crop=128", "model.weights=null",
     f"steps={STEPS}", "phases.full_perspective_from=2", "phases.absolute_after=4",

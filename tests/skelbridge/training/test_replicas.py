@@ -10,19 +10,35 @@ from skelbridge.training.config_file import config_of
 from skelbridge.training.distribution import OneReplica, replica_slots
 from skeleton_defs import UserError
 
-FILES = sorted(Path(__file__).parent.glob("replica_check_*.py"))
+HERE = Path(__file__).parent
+FILES = sorted(HERE.glob("replica_check_*.py"))
+SLOW_FILES = sorted(HERE.glob("slow_replica_check_*.py"))
 
 
 @pytest.fixture(scope="module")
 def on_two_devices(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("replicas")
-    results = keras_backends.run_on_backends(FILES, folder, ["tensorflow"])
+    return results_of(FILES, tmp_path_factory.mktemp("replicas"))
+
+
+@pytest.fixture(scope="module")
+def slowly_on_two_devices(tmp_path_factory):
+    return results_of(SLOW_FILES, tmp_path_factory.mktemp("replicas"))
+
+
+def results_of(files, folder):
+    results = keras_backends.run_on_backends(files, folder, ["tensorflow"])
     return lambda check: keras_backends.numbers_of(results, "tensorflow", check)
 
 
 @pytest.mark.parametrize("check", keras_backends.checks_of(FILES))
 def test_two_replicas(on_two_devices, check):
     on_two_devices(check)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("check", keras_backends.checks_of(SLOW_FILES))
+def test_runs_of_two_replicas(slowly_on_two_devices, check):
+    slowly_on_two_devices(check)
 
 
 def config(n_3d=12, n_2d=4, **changes):
