@@ -39,8 +39,8 @@ def fine_tuning_config(
 ) -> TrainConfig:
     """Returns the configuration that fine-tunes a run.
 
-    Schedules and phases are in proportion to the number of steps. It begins before the last steps
-    with stored batch norm statistics, if the run has that checkpoint.
+    Schedules and phases, but for the last one, are in proportion to the number of steps. It begins
+    before the last steps with stored batch norm statistics, if the run has that checkpoint.
 
     Args:
       run: folder of the separate heads' run.
@@ -84,7 +84,8 @@ def fine_tuning_config(
             full_perspective_from=steps // 50 if is_new_head else 0,
             absolute_after=steps // 8 if is_new_head else 0,
             teacher_after=steps // 8,
-            stored_statistics_last=round(phases.stored_statistics_last * steps / config.steps),
+            # As published: as many as before, of a tenth of the steps.
+            stored_statistics_last=min(phases.stored_statistics_last, steps // 2),
         ),
     )
     return config_of(merged(as_mapping(tuned), {}), changes=changes)

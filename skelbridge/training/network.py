@@ -21,8 +21,17 @@ def build_model(
     acae: Acae | None,
     *,
     replicas: OneReplica | None = None,
+    start_weights: bool = False,
 ) -> MetricPoseModel:
-    """Builds the network of a configuration, with its start weights."""
+    """Builds the network of a configuration.
+
+    Args:
+      config, registry: of the run.
+      acae: the fitted autoencoder, where the variant needs one.
+      replicas: that train it; None: this process alone.
+      start_weights: read the published weights that the configuration begins with, if any; False
+        where a checkpoint follows.
+    """
     replicas = replicas or OneReplica()
     variant = config.fine_tuning.variant if config.fine_tuning else "control"
     points = {"latent": lambda: acae.latents, "hybrid": lambda: [acae.latents, len(registry)]}
@@ -36,7 +45,7 @@ def build_model(
         part_sizes=replicas.part_sizes(config),
         precision=config.model.precision,
         seed=config.seed % (1 << 20),
-        weights=None if config.fine_tuning else config.model.weights,
+        weights=config.model.weights if start_weights and not config.fine_tuning else None,
         max_norm=config.model.max_norm,
         recompute=config.model.recompute,
     )

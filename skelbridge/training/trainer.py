@@ -192,7 +192,8 @@ def prepared_step(
     Args:
       config, registry: of the run.
       acae: the fitted autoencoder, where the variant needs one.
-      start_weights: in fine-tuning, take over the weights of the run that it begins with.
+      start_weights: begin with published weights, in fine-tuning with those of the run that it
+        begins with; False where a checkpoint follows.
       replicas: that train; None: this process alone.
     """
     from .network import build_model
@@ -200,7 +201,7 @@ def prepared_step(
 
     replicas = replicas or OneReplica()
     with replicas.scope():
-        model = build_model(config, registry, acae, replicas=replicas)
+        model = build_model(config, registry, acae, replicas=replicas, start_weights=start_weights)
     replicas.prepare(model, config)
     if config.fine_tuning is not None and start_weights:
         _take_over(model, config, registry)

@@ -18,6 +18,7 @@ from skelbridge.training.fine_tuning import (
     predicted_poses,
     pseudo_ground_truth,
 )
+from skelbridge.training.network import build_model
 from skelbridge.training.run_folder import acae_of, load_run
 from skelbridge.training.trainer import prepared_step, train
 from skeleton_defs import UserError
@@ -103,7 +104,7 @@ def check_steps_and_phases():
         assert found.phases.full_perspective_from == full
         assert found.phases.absolute_after == absolute
         assert found.phases.teacher_after == 50  # 5,000 of 40,000
-        assert found.phases.stored_statistics_last == 150
+        assert found.phases.stored_statistics_last == 200
         # Without the checkpoint from before its last phase, the last one.
         assert found.fine_tuning.checkpoint == 4000
         # The decay is that of the first training's number of steps.
@@ -114,6 +115,14 @@ def check_steps_and_phases():
     checkpoint_path(run / "checkpoints", 4000).unlink()
     message = message_of(UserError, fine_tuning_config, run, "control")
     assert "has 2500 of its 4000 steps; finish it with --resume" in message
+
+
+def check_published_weights_are_read_at_the_start_only():
+    """A checkpoint holds all weights: their file may be gone when it is loaded."""
+    settings = config(model__weights="imagenet")
+    build_model(settings, REGISTRY, None)
+    message = message_of(UserError, build_model, settings, REGISTRY, None, start_weights=True)
+    assert "no published weights for the backbone 'small'" in message
 
 
 @functools.cache
