@@ -262,7 +262,9 @@ def compiled_parts(setting: Setting) -> dict[str, Callable[[], Any]]:
     averages = body_part_averages(setting.registry, rule=config.data.body_parts)
     losses = PoseLosses(model.grid, averages, config.losses)
     mix = tf.random.stateless_uniform([len(setting.batch["image"])], (0, 0))
-    head_weights, backbone_weights = ([v.value for v in part] for part in step._trained)
+    head_weights, backbone_weights = (
+        [v.value for v in part.trainable_variables] for part in (model.head, model.backbone)
+    )
 
     @tf.function
     def backbone(image):
@@ -296,13 +298,8 @@ def compiled_parts(setting: Setting) -> dict[str, Callable[[], Any]]:
 
         return lambda: compute(features, inputs)
 
-    gradients = [[tf.zeros(v.shape) for v in part] for part in step._trained]
-
-    @tf.function
-    def optimise(gradients):
-        for optimizer, own, part in zip(step._optimizers, gradients, step._trained, strict=True):
-            optimizer.apply(own, part)
-
+    gradients = [tf.zeros(v.shape) for v in step.optimization.trained]
+    optimise = tf.function(step.optimization.apply)
     afterwards = {n: after_backbone(n) for n in ("heatmaps", "reconstruction", "losses")}
     return {
         "backbone": lambda: backbone(inputs["image"]),
@@ -347,7 +344,7 @@ def log_and_checkpoint(setting: Setting) -> dict[str, Callable[[], Any]]:
         )  # fmt: skip
         with contextlib.closing(own):
             for number in range(1, config.log_every + 1):
-                own.add(number, setting.batch, found, setting.step.rates(number))
+                own.add(number, setting.batch, found, config.rates_at(number))
 
     def checkpoint():
         save_checkpoint(checkpoint_path(run, 1), setting.step.variables, {"step": 1, "seed": 0})

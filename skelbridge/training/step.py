@@ -40,6 +40,8 @@ class TrainingStep:
       replicas: that train together; None: this process alone.
 
     Attributes:
+      model: the network.
+      optimization: what updates it.
       variables: everything that changes in training: network, statistics, optimisers.
     """
 
@@ -53,7 +55,7 @@ class TrainingStep:
         replicas: OneReplica | None = None,
     ):
         self.config, self.model = config, model
-        self._optimization = Optimization(config, model)
+        self.optimization = Optimization(config, model)
         self._objective = objective_of(config, registry, model.grid, acae)
         self._replicas = replicas = replicas or OneReplica()
         self._batch_size = sum(len(piece.slots) for piece in replicas.pieces(config))
@@ -65,7 +67,7 @@ class TrainingStep:
     @property
     def variables(self) -> list[keras.Variable]:
         """Network (with moving statistics and random states), then those of the optimisation."""
-        return [*self.model.variables, *self._optimization.variables]
+        return [*self.model.variables, *self.optimization.variables]
 
     def __call__(self, batch: Mapping[str, np.ndarray], step: int) -> dict[str, np.ndarray]:
         """Trains by the batch of a step.
@@ -74,7 +76,7 @@ class TrainingStep:
           The losses by name, and `per_example` (B,), mean-relative losses in metres.
         """
         config, phases = self.config, self.config.phases
-        self._optimization.set_rates(config.rates_at(step))
+        self.optimization.set_rates(config.rates_at(step))
         mix = uniforms(config.seed, step, self._slots, MIXING, 1)[:, 0].astype(np.float32)
         inputs = {name: batch[name] for name in INPUTS} | {"mix": mix}
         more = (
@@ -82,14 +84,14 @@ class TrainingStep:
             tf.constant(phases.is_full_perspective(step)),
         )
         training = not phases.uses_stored_statistics(step, config.steps)
-        if len(self._pieces) == 1 and not self._optimization.is_checked:
+        if len(self._pieces) == 1 and not self.optimization.is_checked:
             inputs = self._replicas.tensors(inputs | {"place": self._pieces[0].place})
             found = self._train(inputs, *more, training=training)
             return {name: value.numpy() for name, value in found.items()}
         found, gradients = self._in_pieces(inputs, more, training)
-        if self._optimization.is_checked:
+        if self.optimization.is_checked:
             is_finite = all(bool(tf.reduce_all(tf.math.is_finite(g))) for g in gradients)
-            self._optimization.update_scale(is_finite=is_finite)
+            self.optimization.update_scale(is_finite=is_finite)
             if not is_finite:
                 return found
         self._apply(gradients)
@@ -115,7 +117,7 @@ class TrainingStep:
         found, gradients = self._differentiated(
             inputs, step, is_full_perspective, training=training
         )
-        self._optimization.apply(gradients)
+        self.optimization.apply(gradients)
         return found
 
     def _summed(self, inputs, step, is_full_perspective, *, training: bool):
@@ -127,19 +129,19 @@ class TrainingStep:
     def _applied(self, gradients):
         """Applies gradients of all replicas, which Keras sums over them once more."""
         n = replica_count()
-        self._optimization.apply(gradients if n == 1 else [g / n for g in gradients])
+        self.optimization.apply(gradients if n == 1 else [g / n for g in gradients])
 
     def _differentiated(self, inputs, step, is_full_perspective, *, training: bool):
         """Returns losses and gradients."""
         batch = inputs | {"image": tf.cast(inputs["image"], tf.float32) / 255}
         mix, place = batch.pop("mix"), batch.pop("place")
-        trained = [v.value for v in self._optimization.trained]
+        trained = [v.value for v in self.optimization.trained]
         with tf.GradientTape() as tape:
             points = self.model(
                 batch, training=training, mix=mix, is_full_perspective=is_full_perspective
             )["joints3d"]
             terms, poses = self._objective(points, batch, step)
-            loss = self._optimization.scaled(terms["total"])
-        gradients = self._optimization.unscaled(tape.gradient(loss, trained))
+            loss = self.optimization.scaled(terms["total"])
+        gradients = self.optimization.unscaled(tape.gradient(loss, trained))
         found = self._replicas.gathered(terms, per_example_errors(poses, batch), batch, place)
         return found, gradients

@@ -38,26 +38,26 @@ class ByGradient:
     """Takes the place of an optimisation's two optimisers: weights move by minus the gradient."""
 
     def __init__(self, step):
-        self._optimization = step._optimization
+        self.optimization = step.optimization
         self.gradients = None
 
     def __enter__(self):
-        self._before = self._optimization.apply
+        self._before = self.optimization.apply
 
         def apply(gradients):
             self.gradients = [g.numpy() for g in gradients]
 
-        self._optimization.apply = apply
+        self.optimization.apply = apply
         return self
 
     def __exit__(self, *error):
-        self._optimization.apply = self._before
+        self.optimization.apply = self._before
 
 
 def gradients(step, batch):
     with Eagerly(), ByGradient(step) as kept:
         # Compiled functions hold on to the method that they were made with.
-        step._apply = step._optimization.apply
+        step._apply = step.optimization.apply
         found = step(batch, 0)
     return kept.gradients, found
 
@@ -103,7 +103,7 @@ def check_scale_saves_small_gradients():
 
 def check_overflow_leaves_the_update_out():
     step, batch = prepared(model__precision="mixed_float16", optimizer__loss_scale="dynamic")
-    own = step._optimization
+    own = step.optimization
     own._scale.assign(1e38)
     with Eagerly():
         change, _ = moved(step, batch)
@@ -122,9 +122,9 @@ def check_overflow_leaves_the_update_out():
 
 def check_float32_has_no_scale():
     step, _ = prepared(optimizer__loss_scale="dynamic")
-    assert not step._optimization.is_checked
+    assert not step.optimization.is_checked
     loss = tf.constant(3.0)
-    assert step._optimization.scaled(loss) is loss
+    assert step.optimization.scaled(loss) is loss
 
 
 def check_accumulated_gradients_are_those_of_the_pieces():
@@ -166,7 +166,7 @@ def check_averages():
         first = weights(step)
         step(batch, 1)
     second = weights(step)
-    for average, a, b, c in zip(step._optimization.averages, start, first, second, strict=True):
+    for average, a, b, c in zip(step.optimization.averages, start, first, second, strict=True):
         expected = 0.75 * (0.75 * a + 0.25 * b) + 0.25 * c
         np.testing.assert_allclose(average.numpy(), expected, rtol=1e-4, atol=1e-7)
 
@@ -183,7 +183,7 @@ def check_averages_predict_and_resume():
     loaded = load_run(folder() / "averaged")
     step, _ = prepared(optimizer__average=0.5, steps=4, phases__stored_statistics_last=0)
     load_checkpoint(folder() / "averaged" / last, step.variables)
-    averages = [v.numpy() for v in step._optimization.averages]
+    averages = [v.numpy() for v in step.optimization.averages]
     last_ones = weights(step)
     for found, average in zip(trained_variables(loaded.model), averages, strict=True):
         np.testing.assert_array_equal(found.numpy(), average)
