@@ -31,7 +31,7 @@ TOTAL_GROWTH = 10
 _READ_BYTES = 1 << 20
 
 #: What `zipfile` raises on damaged archives, by experience and by its source.
-_ZIP_ERRORS = (
+ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -67,7 +67,7 @@ class NpzArchive(Mapping[str, np.ndarray]):
         try:
             size = len(data) if data is not None else Path(path).stat().st_size
             self._zip = zipfile.ZipFile(io.BytesIO(data) if data is not None else self.path)
-        except _ZIP_ERRORS as error:
+        except ZIP_ERRORS as error:
             if isinstance(error, OSError) and error.strerror:
                 raise FileError(path, f"cannot be opened: {error.strerror}") from error
             raise FileError(
@@ -134,7 +134,7 @@ class NpzArchive(Mapping[str, np.ndarray]):
                     at = end
                 if at < len(raw):
                     raise EOFError("fewer values than it promises")
-            except _ZIP_ERRORS as error:
+            except ZIP_ERRORS as error:
                 raise self._damaged(key, error) from error
         return decode_values(self.path, header, raw, where=where)
 
@@ -158,7 +158,7 @@ class NpzArchive(Mapping[str, np.ndarray]):
             )
         try:
             stream = self._zip.open(info)
-        except _ZIP_ERRORS as error:
+        except ZIP_ERRORS as error:
             raise self._damaged(key, error) from error
         try:
             header = read_npy_header(self.path, stream.read, where=where)
@@ -166,7 +166,7 @@ class NpzArchive(Mapping[str, np.ndarray]):
         except FileError:
             stream.close()
             raise
-        except _ZIP_ERRORS as error:
+        except ZIP_ERRORS as error:
             stream.close()
             raise self._damaged(key, error) from error
         return header, stream

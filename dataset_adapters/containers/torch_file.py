@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 import os
-import struct
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from .errors import FileError
+from .npz import ZIP_ERRORS
 from .pickle_machine import PickleMachine
 from .pickle_shells import Global, RefusedError
 from .safetensors import from_bfloat16
@@ -39,20 +38,6 @@ _STORAGES = {
 _LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 _SAVE_AGAIN = "save it again: torch.save(torch.load(FILE, weights_only=True), NEW)"
 _MAX_DIMENSIONS = 32
-
-#: What `zipfile` raises on damaged archives.
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-    OverflowError,
-    KeyError,
-)
 
 
 @dataclass(frozen=True)
@@ -88,7 +73,7 @@ def read_torch_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
             return _Reader(path, archive).tensors()
     except FileError:
         raise
-    except _ZIP_ERRORS as error:
+    except ZIP_ERRORS as error:
         if isinstance(error, OSError) and error.strerror:
             raise FileError.unreadable(path, error) from None
         reason = " ".join(str(error).split())[:100] or type(error).__name__

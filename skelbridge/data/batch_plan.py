@@ -150,14 +150,6 @@ class BatchPlan:
         is_3d = slots < self.n_3d
         return PlannedExamples(step, slots, queue.astype(np.int32), is_3d, epoch, place, example)
 
-    def replica(self, number: int, n_replicas: int) -> np.ndarray:
-        """Returns the slots of one of several replicas: its share of the 3D, then of the 2D part.
-
-        Raises:
-          UserError: the parts cannot be shared equally.
-        """
-        return self.composition.share(number, n_replicas)
-
     def fingerprint(self, n_steps: int = 100, *, first: int = 0) -> str:
         """Returns the SHA-256 of what the plan says of some steps (datasets by name)."""
         digest = hashlib.sha256("\n".join(self.datasets).encode())

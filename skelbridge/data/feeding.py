@@ -40,7 +40,7 @@ class BatchFeed:
       loader: what makes them.
       workers: threads; None: as many as there are cores for this process.
       ahead: batches that may be in the making or finished before they are asked for.
-      slots: places of the whole batch that are wanted (`BatchPlan.replica`); None: all.
+      slots: places of the whole batch that are wanted (`Composition.share`); None: all.
     """
 
     def __init__(

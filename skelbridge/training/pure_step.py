@@ -86,7 +86,7 @@ class PureStep:
 
     Attributes:
       variables: of model and optimisation, for `load_checkpoint` (then `state`) and, after
-        `assign`, for `save_checkpoint`. Runs of either backend go on with the other one.
+        `assign`, for `save_checkpoint`.
     """
 
     def __init__(

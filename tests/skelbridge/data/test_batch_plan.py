@@ -97,10 +97,10 @@ def test_an_empty_dataset_is_missing():
 
 def test_replicas_share_both_parts():
     ours = plan(composition=Composition({"a": 3, "b": 1}, {"c": 2}))
-    assert ours.replica(0, 2).tolist() == [0, 1, 4]
-    assert ours.replica(1, 2).tolist() == [2, 3, 5]
+    assert ours.composition.share(0, 2).tolist() == [0, 1, 4]
+    assert ours.composition.share(1, 2).tolist() == [2, 3, 5]
     with pytest.raises(UserError, match="4 3D examples .* among 3 replicas"):
-        ours.replica(0, 3)
+        ours.composition.share(0, 3)
 
 
 def test_the_description_tells_composition_and_hash():

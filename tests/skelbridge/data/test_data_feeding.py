@@ -60,7 +60,7 @@ def test_replicas_make_up_the_whole(dot_store, registry):
     whole = training_feed(dot_store, registry, even, seed=2, workers=1, crop=CROP)
     plan, batch = whole.plan, whole.batch(5)
     for number in range(2):
-        slots = plan.replica(number, 2)
+        slots = plan.composition.share(number, 2)
         part = BatchFeed(plan, whole.loader, workers=1, slots=slots).batch(5)
         for name in batch:
             assert np.array_equal(part[name], batch[name][slots])

@@ -55,6 +55,7 @@ def compare(part_sizes, parts, slots):
     both = on_both(trace, *shares)
     out, (by_input, *by_weights), weights = in_one_process(part_sizes)
     for i, (found, found_by_input, *found_by_weights) in enumerate(both):
+        # Means of 30 with deviations of 0.2: five digits are left of float32's seven.
         np.testing.assert_allclose(found, out[slots[i]], rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(found_by_input, by_input[slots[i]], rtol=1e-3, atol=1e-4)
         both[i] = found_by_weights
