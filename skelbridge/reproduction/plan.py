@@ -130,11 +130,11 @@ class Stage:
 
 PRESETS = {
     "quick": MiniPlan(
-        "quick", examples=8_000, test=200, size=128, steps=3_600, fine_tuning_steps=500,
+        "quick", examples=8_000, test=200, size=128, steps=4_800, fine_tuning_steps=700,
         seeds=(1,), variants=VARIANTS, threads=2,
     ),
     "full": MiniPlan(
-        "full", examples=20_000, test=200, size=128, steps=9_730, fine_tuning_steps=2_000,
+        "full", examples=20_000, test=200, size=128, steps=9_730, fine_tuning_steps=1_250,
         seeds=(1, 2), variants=("control", "output", "upper_bound"),
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The small residual network of the miniature: 0.4 million parameters at stride 16."""
+"""The small residual network of the miniature: a million parameters at stride 16."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from .near_padding import NearPaddedConv2D
 #: Share of the old value in the moving statistics: half of what is stored is of the last 35 steps.
 MOMENTUM = 0.98
 #: Channels and residual blocks after each halving of the resolution.
-STAGES = ((16, 0), (32, 0), (64, 0), (128, 1))
-OUTPUT_CHANNELS = 256
+STAGES = ((16, 0), (32, 0), (64, 0), (128, 3))
+#: So few that all heads must read the same features: with many, a head takes those that only the
+#: images of its own dataset have, and its format goes astray on the others.
+OUTPUT_CHANNELS = 48
 
 
 def small_cnn(
@@ -26,10 +28,10 @@ def small_cnn(
     is_centred: bool = True,
     name: str = "small",
 ) -> keras.Model:
-    """Builds the network: images `(B, crop, crop, 3)` in [0, 1] to `(B, n, n, 256)`, n = crop / 16.
+    """Builds the network: images `(B, crop, crop, 3)` in [0, 1] to `(B, n, n, 48)`, n = crop / 16.
 
-    3x3 convolutions of stride 2 to 16, 32, 64 and 128 channels, a residual block of two 3x3
-    convolutions, a 1x1 convolution to 256. A block takes as many operations at any resolution.
+    3x3 convolutions of stride 2 to 16, 32, 64 and 128 channels, three residual blocks of two 3x3
+    convolutions, a 1x1 convolution to 48. A block takes as many operations at any resolution.
 
     Args:
       crop: side of the crop in px.

@@ -62,10 +62,10 @@ def seen_pixels(backbone):
 
 def check_small_network():
     backbone = nn.build_backbone("small", 96)
-    assert backbone.network.output_shape == (None, 6, 6, 256)
+    assert backbone.network.output_shape == (None, 6, 6, 48)
     blocks = small_cnn.STAGES[-1][1]
-    kernels = 432 + 4608 + 18432 + 73728 + blocks * 2 * 147456 + 32768
-    channels = 16 + 32 + 64 + (1 + 2 * blocks) * 128 + 256
+    kernels = 432 + 4608 + 18432 + 73728 + blocks * 2 * 147456 + 6144
+    channels = 16 + 32 + 64 + (1 + 2 * blocks) * 128 + 48
     assert backbone.network.count_params() == kernels + 4 * channels
     images = np.float32(np.random.default_rng(0).random((2, 96, 96, 3)))
     out = numpy_of(backbone.network(images))
@@ -76,7 +76,7 @@ def check_small_network():
     kernels = [w for w in backbone.network.trainable_weights if w.path.endswith("kernel")]
     starts = [numpy_of(k).ravel()[:50].tobytes() for k in kernels]
     assert len(set(starts)) == len(kernels)  # no two layers start alike
-    assert nn.build_backbone("small", 160).network.output_shape == (None, 10, 10, 256)
+    assert nn.build_backbone("small", 160).network.output_shape == (None, 10, 10, 48)
 
 
 def check_cells_lie_where_stated():
@@ -167,13 +167,13 @@ def check_imagenet_weights_without_internet():
 
 def check_shifted_images_move_features():
     """By a stride: by one cell, wherever the border is not seen."""
-    backbone = nn.build_backbone("small", 320)
+    size, margin = 384, 8
+    backbone = nn.build_backbone("small", size)
     rng, stride = np.random.default_rng(0), backbone.stride
-    scene = np.float32(rng.random((1, 320 + stride, 320 + stride, 3)))
+    scene = np.float32(rng.random((1, size + stride, size + stride, 3)))
     here, there = (
-        numpy_of(backbone.network(scene[:, at : at + 320, at : at + 320])) for at in (0, stride)
+        numpy_of(backbone.network(scene[:, at : at + size, at : at + size])) for at in (0, stride)
     )
-    margin = 6
     inside = here[:, margin + 1 : -margin + 1, margin + 1 : -margin + 1]
     close(there[:, margin:-margin, margin:-margin], inside, 1e-5)
     assert np.abs(there - here).max() > 0.1 * np.abs(here).max()
