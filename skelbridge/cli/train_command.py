@@ -98,6 +98,13 @@ def train(
     help="Autoencoder; auto: fit one to the run's predictions on its training images.",
 )
 @click.option(
+    "--acae-images",
+    type=click.Choice(["3d", "2d"]),
+    default="3d",
+    show_default=True,
+    help="For --acae auto: training images with 3D labels, or with 2D labels only.",
+)
+@click.option(
     "--variant",
     type=click.Choice(["output", "latent", "hybrid", "control"]),
     default="output",
@@ -108,14 +115,14 @@ def train(
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run (or begin).")
 @_SET
 @click.argument("more", nargs=-1, metavar="[KEY=VALUE]...")
-def finetune(run, acae, variant, out, resume, changes, more):
+def finetune(run, acae, acae_images, variant, out, resume, changes, more):
     """Fine-tune a run of separate heads so that its formats agree with each other.
 
-    The autoencoder that `auto` fits is kept as RUN/acae.npz and used again.
+    The autoencoder that `auto` fits is kept as RUN/acae.npz (acae_2d.npz) and used again.
     """
-    from ..training.fine_tuning import fine_tuning_config
+    from ..training.fine_tuning import acae_path, fine_tuning_config
     from ..training.resuming import check_folder
-    from ..training.run_folder import ACAE, CONFIG
+    from ..training.run_folder import CONFIG
 
     changes = _all_changes(changes, more)
     out = out or f"{os.path.normpath(run)}_{variant}"
@@ -127,7 +134,7 @@ def finetune(run, acae, variant, out, resume, changes, more):
     fine_tuning_config(run, "control", changes=changes)
     path = None
     if variant != "control":
-        path = os.path.join(run, ACAE) if acae == "auto" else acae
+        path = acae_path(run, acae_images) if acae == "auto" else acae
         if not os.path.isfile(path):
             if acae != "auto":
                 raise UserError(f"{acae}: no such file; give an ACAE file, or --acae auto")
@@ -136,7 +143,7 @@ def finetune(run, acae, variant, out, resume, changes, more):
                     f"{path} is not there yet, and several workers (TF_CONFIG) cannot fit it "
                     "together; fit it on one machine first, see tools/cluster/README.md"
                 )
-            _fit(run, path)
+            _fit(run, acae_images)
     _run(fine_tuning_config(run, variant, acae=path, changes=changes), out, resume=resume)
 
 
@@ -151,7 +158,7 @@ def _begun(out, variant):
     return config
 
 
-def _fit(run, path):
+def _fit(run, images):
     from ..training.fine_tuning import fit_to_predictions
     from ..training.run_folder import read_run
     from ..training.trainer import use_threads
@@ -159,7 +166,7 @@ def _fit(run, path):
     config, _ = read_run(run)
     use_threads(config.threads)
     click.echo(f"predicting the training images of {run} ...", err=True)
-    fit_to_predictions(run, workers=config.workers)
+    path = fit_to_predictions(run, images=images, workers=config.workers)
     click.echo(f"fitted {path}", err=True)
 
 

@@ -23,9 +23,9 @@ class TrueJointVector(JointVector):
         super().__init__(registry)
         self._source = source
 
-    def spread(self, batch: Batch) -> dict[str, np.ndarray]:
+    def spread(self, batch: Batch, *, is_3d: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Returns what `JointVector.spread` does, with all joints of people that have 3D labels."""
-        spread = super().spread(batch)
+        spread = super().spread(batch, is_3d=is_3d)
         store: Store = self._source.store
         rows = np.flatnonzero(batch.has_camera)
         examples = [store[int(index)] for index in batch.indices[rows]]

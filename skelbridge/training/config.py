@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from skeleton_defs import JointRegistry, UserError
 
+from ..data.colour_corrections import PUBLISHED_CORRECTIONS
 from ..data.compositions import Composition, composition
 from ..data.options import Augmentation, CropOptions
 from .schedules import (
@@ -31,6 +32,7 @@ BATCH_NORMS = ("normal", "ghost", "3d2d")
 VARIANTS = ("control", "output", "latent", "hybrid")
 LABELS = ("own", "all")
 BODY_PARTS = ("group", "prefix")
+CORRECTIONS = ("none", "published")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
@@ -126,6 +128,10 @@ class DataConfig:
       crop: side of the crops, px.
       fov_2d_degrees, border_2d, shrinks_first: see `skelbridge.data.CropOptions`.
       body_parts: `group` or `prefix`, see `body_part_averages`.
+      corrections: `published`: fixed changes of colours of the datasets that the published code has
+        them for; `none`.
+      backgrounds: folder of pictures without people; None: drawn ones.
+      occluders: folder of cut-out objects (RGBA); None: drawn ones.
       augmentation: random changes of the crops.
     """
 
@@ -141,11 +147,15 @@ class DataConfig:
     border_2d: float = 0.95
     shrinks_first: bool = True
     body_parts: str = "group"
+    corrections: str = "none"
+    backgrounds: str | None = None
+    occluders: str | None = None
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self):
         _one_of("data.labels", self.labels, LABELS)
         _one_of("data.body_parts", self.body_parts, BODY_PARTS)
+        _one_of("data.corrections", self.corrections, CORRECTIONS)
         if not self.formats:
             raise UserError("data.formats must name at least one skeleton format")
         if (self.batch is None) == (not self.three_d and not self.two_d):
@@ -176,6 +186,7 @@ class DataConfig:
             "fov_2d_degrees": self.fov_2d_degrees,
             "border_2d": self.border_2d,
             "shrinks_first": self.shrinks_first,
+            "corrections": PUBLISHED_CORRECTIONS if self.corrections == "published" else {},
         }
         return CropOptions(**options | changes)
 

@@ -25,6 +25,9 @@ STEPS_SHARE = 0.1
 #: Most training images whose poses an autoencoder is fitted to: more do not change it.
 MOST_IMAGES = 20_000
 PUBLISHED_LATENTS, PUBLISHED_JOINTS = 48, 555
+_ACAE_OF_2D = "acae_2d.npz"
+#: Whose poses an autoencoder can be fitted to.
+IMAGES = ("3d", "2d")
 #: So many latents always; and the weight of the l1 term with so few.
 LEAST_LATENTS, LAMBDA_OF_FEW = 14, 0.15
 
@@ -94,16 +97,18 @@ def fine_tuning_config(
 def fit_to_predictions(
     run: str | os.PathLike,
     *,
+    images: str = "3d",
     workers: int = 1,
     options: FitOptions | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Path:
-    """Fits an autoencoder to what a run predicts on its training images; writes RUN/acae.npz.
+    """Fits an autoencoder to what a run predicts on its training images; writes `acae_path`.
 
     Source: arXiv 2212.14474, section 3.3: pseudo ground truth, averaged over mirrored images.
 
     Args:
       run: folder of a run of separate heads.
+      images: whose poses: see `pseudo_ground_truth`.
       workers: threads that load images.
       options: of the fit; None: as published, with fewer latents for few joints.
       progress: called with the share of the work done.
@@ -112,7 +117,7 @@ def fit_to_predictions(
       The path of the file.
     """
     trained = load_run(run)
-    poses = pseudo_ground_truth(trained, workers=workers, progress=progress)
+    poses = pseudo_ground_truth(trained, images=images, workers=workers, progress=progress)
     registry = trained.registry
     fit = fit_acae(
         poses,
@@ -121,9 +126,14 @@ def fit_to_predictions(
         joint_names=registry.names,
         options=options or default_fit(len(registry)),
     )
-    path = Path(run) / ACAE
+    path = acae_path(run, images)
     fit.acae.save(path)
     return path
+
+
+def acae_path(run: str | os.PathLike, images: str = "3d") -> Path:
+    """Returns where the autoencoder is that was fitted to a run's predictions on such images."""
+    return Path(run) / (ACAE if images == "3d" else _ACAE_OF_2D)
 
 
 def default_fit(joints: int) -> FitOptions:
@@ -141,23 +151,40 @@ def default_fit(joints: int) -> FitOptions:
 def pseudo_ground_truth(
     trained: TrainedRun,
     *,
+    images: str = "3d",
     workers: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> np.ndarray:
-    """Returns the poses (N, J, 3) that a run predicts on its training images with 3D labels.
+    """Returns the poses (N, J, 3) that a run predicts on its training images.
 
     Poses with a joint behind the camera are left out: no loss on projections can use them.
+
+    Args:
+      trained: the run.
+      images: those with `3d` labels, as published, or those with `2d` labels only. On the former
+        one head is at home and the others are not, so that they err by different amounts, which
+        the autoencoder takes for a difference between formats; on the latter all heads err alike.
+      workers: threads that load images.
+      progress: called with the share of the work done.
+
+    Raises:
+      UserError: there are no such images, or no such poses.
     """
+    if images not in IMAGES:
+        raise UserError(f"images must be one of {', '.join(IMAGES)}. Received {images!r}")
     config = trained.config
     store = open_store(config.store)
-    datasets = dict(config.data.composition().three_d)
+    composition = config.data.composition()
+    datasets = dict(composition.three_d if images == "3d" else composition.two_d)
     chosen = [
         np.arange(places.start, places.stop)
         for group, places in store.groups.items()
         if group.dataset in datasets and group.split == config.data.split
     ]
     if not chosen:
-        raise UserError(f"{config.store}: holds no training images of this run any more")
+        raise UserError(
+            f"{config.store}: holds no training images with {images} labels of {trained.path}"
+        )
     indices = np.concatenate(chosen)
     indices = indices[:: -(-len(indices) // MOST_IMAGES)]
     poses = predicted_poses(trained, store, indices, workers=workers, progress=progress)

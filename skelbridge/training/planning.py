@@ -94,7 +94,7 @@ def _examples(
     config: TrainConfig, composition: Composition, store: Store | None
 ) -> tuple[dict[str, int], list[str]]:
     """Returns numbers of examples by dataset, and what is wrong with them."""
-    vector = JointVector(config.data.registry())
+    vector, three_d = JointVector(config.data.registry()), dict(composition.three_d)
     sizes: dict[str, int] = {}
     remarks = []
     for group, places in store.groups.items() if store is not None else ():
@@ -103,7 +103,7 @@ def _examples(
         if len(places):
             sizes[group.dataset] = sizes.get(group.dataset, 0) + len(places)
             try:
-                vector.places(group.skeleton)
+                vector.places(group.skeleton, is_3d=group.dataset in three_d)
             except UserError:
                 remarks.append(
                     f"{group.dataset}: {len(places)} examples are labelled in {group.skeleton}, "

@@ -55,7 +55,7 @@ def mini(steps: int = _MINI_STEPS) -> TrainConfig:
         # The backbone is not converged before fine-tuning, so its rate must not drop as far.
         rates=RateConfig(base=2e-3, backbone_drop=4.0, weight_decay=0.0),
         # So small a network pays for consistency where it is labelled; 1 is the published weight.
-        losses=LossWeights(consistency=0.8),
+        losses=LossWeights(consistency=0.75),
         phases=Phases(
             full_perspective_from=steps // 50,
             absolute_after=steps // 10,
@@ -71,9 +71,10 @@ def mini(steps: int = _MINI_STEPS) -> TrainConfig:
 def published(level: str) -> TrainConfig:
     """Returns the published training of separate heads.
 
-    What differs: backgrounds and occluders are drawn (code: INRIA Holidays and Pascal VOC), the
-    colours of Panoptic stay (code: white balance), and a 2D label counts for the body part that the
-    skeleton files state (`data.body_parts=prefix`: by the beginning of names, as in the code).
+    What differs: backgrounds and occluders are drawn (code: INRIA Holidays and Pascal VOC; give
+    folders of such as `data.backgrounds` and `data.occluders`), and a 2D label counts for the body
+    part that the skeleton files state (`data.body_parts=prefix`: by the beginning of names, as in
+    the code).
 
     Args:
       level: `small`, `medium` or `full`, the columns of Table S1 (supplement).
@@ -85,6 +86,7 @@ def published(level: str) -> TrainConfig:
             crop=256,  # code
             fov_2d_degrees=8.0,  # code: of 2D images, whose camera is not known
             border_2d=0.95,  # code: lower joints are missing
+            corrections="published",  # code
             augmentation=Augmentation(
                 shift=0.1,  # code, as all of these where nothing else is said
                 zoom=(0.75, 1.25),
@@ -143,11 +145,11 @@ def published(level: str) -> TrainConfig:
 
 
 def formats_of(batch: Composition) -> tuple[str, ...]:
-    """Returns the formats that a composition's datasets are labelled in, as adapters state them.
+    """Returns the formats that a composition's 3D datasets are labelled in, as adapters state them.
 
-    Formats of 2D datasets are among them: their labels need channels of the joint vector.
+    Not those of 2D datasets: their labels count for body parts.
     """
-    formats = (adapter_class(name).info.skeletons[0] for name in batch.datasets)
+    formats = (adapter_class(name).info.skeletons[0] for name, _ in batch.three_d)
     return tuple(dict.fromkeys(formats))
 
 

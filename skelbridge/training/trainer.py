@@ -16,7 +16,7 @@ from typing import Any
 from skeleton_defs import JointRegistry, UserError
 
 from ..acae.matrices import Acae
-from ..data import BatchFeed, training_feed
+from ..data import Backgrounds, BatchFeed, Occluders, training_feed
 from ..data.labels import JointVector
 from ..store import Store, open_store
 from ..store.manifest import locked, written_to
@@ -74,6 +74,8 @@ def train(
     """
     run = Path(run)
     config = _resolved(config)
+    if not checkpoint_steps(run / CHECKPOINTS):  # Later, the weights are the checkpoint's.
+        _check_weights_file(config)
     store = open_store(config.store)
     feed = feed_of(config, store, config.data.registry())
     cluster = cluster_of(os.environ)
@@ -172,13 +174,15 @@ def feed_of(config: TrainConfig, store: Store, registry: JointRegistry) -> Batch
         store, registry, data.composition(), seed=config.seed, split=data.split,
         allow_missing=data.allow_missing, workers=config.workers, labels=data.labels,
         crop=data.crop_options(image_dtype="uint8"), augmentation=data.augmentation,
+        backgrounds=Backgrounds(data.backgrounds),
+        occluders=Occluders(data.occluders) if data.augmentation.occlusion else None,
     )  # fmt: skip
     # Before anything is written, not in the middle of the first epoch.
-    vector = JointVector(registry)
+    vector, three_d = JointVector(registry), dict(feed.plan.composition.three_d)
     for group, places in store.groups.items():
         if group.split == data.split and group.dataset in feed.plan.datasets:
-            vector.places(group.skeleton)
-            if data.labels == "all" and group.dataset in dict(feed.plan.composition.three_d):
+            vector.places(group.skeleton, is_3d=group.dataset in three_d)
+            if data.labels == "all" and group.dataset in three_d:
                 true_joints(store[places.start], group.skeleton, store=store)
     return feed
 
@@ -240,12 +244,22 @@ def _resolved(config: TrainConfig) -> TrainConfig:
         changes["fine_tuning"] = dataclasses.replace(
             tuning, run=os.path.abspath(tuning.run), acae=acae
         )
+    folders = {
+        name: os.path.abspath(folder)
+        for name in ("backgrounds", "occluders")
+        if (folder := getattr(config.data, name)) is not None
+    }
+    changes["data"] = dataclasses.replace(config.data, **folders)
     if config.model.weights not in (None, "imagenet"):
         weights = os.path.abspath(config.model.weights)
-        if not os.path.isfile(weights):
-            raise UserError(f"{weights}: no such file (model.weights)")
         changes["model"] = dataclasses.replace(config.model, weights=weights)
     return config.replaced(**changes)
+
+
+def _check_weights_file(config: TrainConfig) -> None:
+    weights = config.model.weights
+    if weights not in (None, "imagenet") and not os.path.isfile(weights):
+        raise UserError(f"{weights}: no such file (model.weights)")
 
 
 def _take_over(model, config: TrainConfig, registry: JointRegistry) -> None:

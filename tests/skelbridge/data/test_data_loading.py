@@ -214,10 +214,42 @@ def test_a_registry_takes_the_points_it_shares_with_a_format(dot_store):
     assert len(joints) == len(channels) >= 14
     with pytest.raises(UserError, match="no joint of 'coco_17' is in the joint registry.*h36m_25"):
         vector.places("coco_17")
+    assert len(vector.places("coco_17", is_3d=False)[0]) == 0 < len(vector.stand_ins("coco_17")[0])
     registry = JointRegistry(["h36m_25"])
     arrays = arrays_of(dot_store, registry, steps=1, composition=Composition({"pinhole": 3}))
     assert arrays["joints3d"].shape[1] == 25
     assert arrays["mask3d"].any(1).all()
+
+
+def test_2d_labels_of_formats_that_are_not_predicted_count_for_body_parts(dot_store):
+    """A label is in the channel of the same body part, and each body part has one label."""
+    both = JointRegistry(["h36m_17", "mpii_16"])
+    h36m, mpii = both.skeletons
+    alone = JointRegistry(["h36m_17"])
+    joints, channels = JointVector(alone).stand_ins("mpii_16")
+    parts = [mpii.group[mpii.joints[j]] for j in joints]
+    order = list(alone.indices(h36m))
+    assert parts == [h36m.group[h36m.joints[order.index(c)]] for c in channels]
+    assert len(set(parts)) == len(parts) > 12
+    assert {f"{side}_{part}" for side in ("left", "right") for part in ("hip", "wrist")} < {*parts}
+
+    composition = Composition({"pinhole": 4}, {"flat": 4})
+    expected = arrays_of(dot_store, both, composition=composition)
+    found = arrays_of(dot_store, alone, composition=composition)
+    assert check_dots(found, alone) > 200
+    is_2d = ~found["is_3d"]
+    of_mpii = np.array(both.indices(mpii))[joints]
+    for name in ("joints2d", "mask2d", "in_crop"):
+        assert np.array_equal(found[name][is_2d][:, channels], expected[name][is_2d][:, of_mpii])
+        of_h36m = expected[name][~is_2d][:, both.indices(h36m)]
+        assert np.array_equal(found[name][~is_2d][:, order], of_h36m)
+    others = np.setdiff1d(np.arange(len(alone)), channels)
+    assert found["mask2d"][is_2d][:, channels].any(0).all()
+    assert not found["mask2d"][is_2d][:, others].any() and not found["mask3d"][is_2d].any()
+    # Where labels are to be compared joint by joint, nothing stands for anything.
+    indices = np.flatnonzero(open_store(dot_store).batch(np.arange(33)).has_camera == 0)[:3]
+    with pytest.raises(UserError, match="no joint of 'mpii_16'"):
+        next(evaluation_batches(open_store(dot_store), alone, indices))
 
 
 def test_uint8_pictures_are_the_same(dot_store, registry):

@@ -22,6 +22,7 @@ from skelbridge.nn.backbones import small_cnn
 from skelbridge.store import open_store
 from skelbridge.training import resuming, schedules, trainer
 from skelbridge.training.checkpoints import checkpoint_path, checkpoint_steps
+from skelbridge.training.config_file import write_config
 from skelbridge.training.non_finite import NonFiniteLossError
 from skelbridge.training.run_log import read_log
 from skelbridge.training.trainer import feed_of, prepared_step, train
@@ -342,6 +343,7 @@ def check_mistakes_leave_no_folder():
         ({"model__backbone": "smal"}, "Did you mean small"),
         ({"model__output_stride": 7}, "output stride"),
         ({"model__weights": "none.h5"}, "none.h5: no such file"),
+        ({"data__backgrounds": "none"}, "none: expected a folder of background images"),
         ({"data__formats": ["h36m"]}, "no joint of 'coco_17' is in the joint registry"),
         ({"data__three_d": {"synth_c": 1}}, "not in the store: synth_c"),
         ({"data__split": "trian"}, "not in the store"),
@@ -353,6 +355,15 @@ def check_mistakes_leave_no_folder():
         message = message_of(UserError, train, config(**change), run)
         assert named in message, message
         assert not list(run.parent.iterdir()), change
+
+
+def check_a_file_of_weights_is_not_needed_later():
+    run = copied(whole(), "without_weights")
+    settings = config(model__weights=str(folder() / "gone.h5"))
+    write_config(run / "config.yaml", settings)
+    checkpoint_path(run / "checkpoints", 8).unlink()
+    train(settings, run, resume=True)
+    assert files(run)[LAST] == files(whole())[LAST]
 
 
 def check_damaged_checkpoints():

@@ -75,7 +75,9 @@ def test_crop_options_follow():
     data = dataclasses.replace(DATA, crop=96, border_2d=0.5, shrinks_first=False)
     options = data.crop_options(image_dtype="uint8")
     assert (options.side, options.border_2d, options.shrinks_first) == (96, 0.5, False)
-    assert options.image_dtype == "uint8"
+    assert options.image_dtype == "uint8" and not options.corrections
+    published = dataclasses.replace(DATA, corrections="published").crop_options()
+    assert published.corrections["panoptic"].tint == (120, 138)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,7 @@ def test_crop_options_follow():
         (lambda: dataclasses.replace(DATA, crop=4), "data.crop must be from 8 to 4096"),
         (lambda: dataclasses.replace(DATA, labels="any"), "data.labels must be one of own, all"),
         (lambda: dataclasses.replace(DATA, body_parts="x"), "data.body_parts must be one of"),
+        (lambda: dataclasses.replace(DATA, corrections="x"), "data.corrections must be one of"),
         (lambda: dataclasses.replace(DATA, border_2d=2.0), "border_2d must be from 0 to 1"),
         (lambda: ModelConfig(batch_norm="gohst"), "model.batch_norm must be one of"),
         (lambda: ModelConfig(precision="float31"), "model.precision must be one of"),

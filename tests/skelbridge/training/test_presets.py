@@ -8,6 +8,7 @@ import pytest
 
 import skeleton_defs
 from dataset_adapters import adapter_class
+from skelbridge.data import PUBLISHED_CORRECTIONS
 from skelbridge.data.options import Augmentation
 from skelbridge.synth import LOOKS, SynthOptions
 from skelbridge.training.config import LossWeights, OptimizerConfig, RateConfig
@@ -66,6 +67,7 @@ def test_published_values(level):
         "max_norm": 20.0, "recompute": False,
     }  # fmt: skip
     assert config.data.augmentation == Augmentation()
+    assert config.data.crop_options().corrections == PUBLISHED_CORRECTIONS
     assert config.data.augmentation.occlusion == 0.5
     assert config.data.augmentation.background == 0.7
     assert config.data.augmentation.background_of["hspace"] == 0.2
@@ -79,7 +81,7 @@ def test_all_datasets_labels_are_predicted(level):
     """In the format that an adapter yields unless it is asked for another one."""
     config = preset(level)
     points = set(config.data.registry().points)
-    for name in config.data.composition().datasets:
+    for name, _ in config.data.composition().three_d:
         skeleton = skeleton_defs.get(adapter_class(name).info.skeletons[0])
         assert {skeleton.point_of(joint) for joint in skeleton.joints} <= points, name
     assert (config.data.registry().flip >= 0).all()
@@ -87,9 +89,9 @@ def test_all_datasets_labels_are_predicted(level):
 
 def test_numbers_of_joints():
     """The published network has 555; which joints of a dataset count differs."""
-    assert [len(preset(level).data.registry()) for level in PUBLISHED] == [144, 412, 690]
+    assert [len(preset(level).data.registry()) for level in PUBLISHED] == [77, 362, 640]
     formats = formats_of(preset("full").data.composition())
-    assert len(formats) == len(set(formats)) == 29
+    assert len(formats) == len(set(formats)) == 25
     assert formats[:3] == ("h36m_25", "mpi_inf_3dhp_28", "humbi_49")
     assert formats.count("imar_25") == 1  # of three datasets
 
