@@ -92,7 +92,8 @@ def _opening(outcome: Outcome, evaluation: Evaluation) -> str:
         "<p>Networks that learn several skeleton formats from differently labelled data predict "
         "skeletons that drift apart. An affine-combining autoencoder asks them to be one body. "
         "Here, rendered people of several looks, each labelled in one format only, show whether "
-        "that helps in the formats that were not labelled.</p>"
+        "that helps in the formats that were not labelled. The autoencoder is fitted to what the "
+        "separate heads predict on training pictures that are labelled in 2D only.</p>"
         f'<p class="lead"><strong>{escape(headline(outcome, evaluation))}</strong></p>'
         f"<ul>{found}</ul>"
         + "".join(f'<p class="note">{escape(text)}</p>' for text in remarks)

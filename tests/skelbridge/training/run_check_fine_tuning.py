@@ -245,14 +245,16 @@ def check_a_mirrored_picture_gives_the_mirrored_pose():
     assert np.median(np.abs(found - average)) < 3
 
 
-def check_pseudo_ground_truth():
-    """Of the training images with 3D labels, all or every so many-th."""
-    run, opened = load_run(whole()), open_store(store())
+def training_images(opened, *datasets):
     batch = opened.batch(np.arange(len(opened)))
-    is_wanted = [
-        group.dataset in ("synth_a", "synth_b") and group.split == "train" for group in batch.groups
-    ]
-    indices = np.flatnonzero(np.array(is_wanted)[batch.group])
+    is_wanted = [group.dataset in datasets and group.split == "train" for group in batch.groups]
+    return np.flatnonzero(np.array(is_wanted)[batch.group])
+
+
+def check_pseudo_ground_truth():
+    """Of the training images with 3D labels, all or every so many-th; or of those with 2D ones."""
+    run, opened = load_run(whole()), open_store(store())
+    indices = training_images(opened, "synth_a", "synth_b")
     assert len(indices) == 24
     poses = predicted_poses(run, opened, indices)
     in_front = (poses[..., 2] > 0).all(1)
@@ -264,6 +266,16 @@ def check_pseudo_ground_truth():
     finally:
         fine_tuning.MOST_IMAGES = most
     np.testing.assert_allclose(found, poses[::3][in_front[::3]], atol=0.01)
+
+    of_2d = predicted_poses(run, opened, training_images(opened, "synth_2d"))
+    of_2d = of_2d[(of_2d[..., 2] > 0).all(1)]
+    assert len(of_2d) > 3
+    np.testing.assert_allclose(pseudo_ground_truth(run, images="2d"), of_2d, atol=0.01)
+    assert "3d, 2d" in message_of(UserError, pseudo_ground_truth, run, images="4d")
+    without = dataclasses.replace(run.config.data, two_d={})
+    without = dataclasses.replace(run, config=run.config.replaced(data=without))
+    message = message_of(UserError, pseudo_ground_truth, without, images="2d")
+    assert "holds no training images with 2d labels of" in message
 
 
 def check_fit_and_use():
@@ -278,6 +290,8 @@ def check_fit_and_use():
     settings = fine_tuning_config(run, "output", acae=path)
     assert acae_of(settings, None).latents == 14
     assert settings.data.formats == FORMATS
+    assert fine_tuning.acae_path(run) == path
+    assert fine_tuning.acae_path(run, "2d") == run / "acae_2d.npz"
 
 
 def check_no_pose_in_front_of_the_camera():
