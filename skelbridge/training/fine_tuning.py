@@ -29,7 +29,7 @@ _ACAE_OF_2D = "acae_2d.npz"
 #: Whose poses an autoencoder can be fitted to.
 IMAGES = ("3d", "2d")
 #: So many latents always; and the weight of the l1 term with so few.
-LEAST_LATENTS, LAMBDA_OF_FEW = 14, 0.15
+LEAST_LATENTS, LAMBDA_OF_FEW = 10, 0.15
 
 
 def fine_tuning_config(
@@ -139,7 +139,7 @@ def acae_path(run: str | os.PathLike, images: str = "3d") -> Path:
 def default_fit(joints: int) -> FitOptions:
     """Returns how an autoencoder is fitted to a network's predictions of so many joints.
 
-    Latents in proportion to the published 48 for 555 joints, but at least 14. With more, the
+    Latents in proportion to the published 48 for 555 joints, but at least 10. With more, the
     autoencoder reproduces what is wrong in the predictions (each format at its own depth) and
     hardly couples the formats.
     """

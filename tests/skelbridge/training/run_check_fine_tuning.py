@@ -286,9 +286,9 @@ def check_fit_and_use():
     fitted = Acae.load(path)
     assert fitted.joint_names == tuple(REGISTRY.names) and fitted.joints == 34
     options = fine_tuning.default_fit(34)
-    assert fitted.latents == options.latents == 14
+    assert fitted.latents == options.latents == 10
     settings = fine_tuning_config(run, "output", acae=path)
-    assert acae_of(settings, None).latents == 14
+    assert acae_of(settings, None).latents == 10
     assert settings.data.formats == FORMATS
     assert fine_tuning.acae_path(run) == path
     assert fine_tuning.acae_path(run, "2d") == run / "acae_2d.npz"
