@@ -17,7 +17,15 @@ from ..store import open_store
 from .checkpoints import checkpoint_steps
 from .config import VARIANTS, FineTuningConfig, TrainConfig
 from .config_file import as_mapping, config_of, merged
-from .run_folder import ACAE, CHECKPOINTS, TrainedRun, find_checkpoint, load_run, read_run
+from .run_folder import (
+    ACAE,
+    ACAE_OF_2D,
+    CHECKPOINTS,
+    TrainedRun,
+    find_checkpoint,
+    load_run,
+    read_run,
+)
 from .schedules import Phases, weight_decay
 
 #: Share of the steps of the separate heads: 40,000 of 400,000.
@@ -25,7 +33,6 @@ STEPS_SHARE = 0.1
 #: Most training images whose poses an autoencoder is fitted to: more do not change it.
 MOST_IMAGES = 20_000
 PUBLISHED_LATENTS, PUBLISHED_JOINTS = 48, 555
-_ACAE_OF_2D = "acae_2d.npz"
 #: Whose poses an autoencoder can be fitted to.
 IMAGES = ("3d", "2d")
 #: So many latents always; and the weight of the l1 term with so few.
@@ -133,7 +140,7 @@ def fit_to_predictions(
 
 def acae_path(run: str | os.PathLike, images: str = "3d") -> Path:
     """Returns where the autoencoder is that was fitted to a run's predictions on such images."""
-    return Path(run) / (ACAE if images == "3d" else _ACAE_OF_2D)
+    return Path(run) / (ACAE if images == "3d" else ACAE_OF_2D)
 
 
 def default_fit(joints: int) -> FitOptions:

@@ -7,6 +7,7 @@ RUN/log.jsonl          losses and rates, a line per `log_every` steps
 RUN/tensorboard/       the same for TensorBoard
 RUN/acae.npz           the autoencoder that was fitted to this run's predictions, if one was; of a
                        fine-tuned run, the one that it is trained with
+RUN/acae_2d.npz        the same, fitted to the images with 2D labels only
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from ..nn import MetricPoseModel
 
 CONFIG, FACTS, CHECKPOINTS, LOG = "config.yaml", "facts.json", "checkpoints", "log.jsonl"
-TENSORBOARD, ACAE = "tensorboard", "acae.npz"
+TENSORBOARD, ACAE, ACAE_OF_2D = "tensorboard", "acae.npz", "acae_2d.npz"
 
 
 @dataclass(frozen=True, eq=False)
