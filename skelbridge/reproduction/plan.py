@@ -134,7 +134,7 @@ PRESETS = {
         seeds=(1,), variants=VARIANTS, threads=2,
     ),
     "full": MiniPlan(
-        "full", examples=20_000, test=200, size=128, steps=9_730, fine_tuning_steps=2_000,
+        "full", examples=20_000, test=200, size=128, steps=10_600, fine_tuning_steps=1_500,
         seeds=(1, 2), variants=("control", "output", "upper_bound"),
     ),
 }  # fmt: skip

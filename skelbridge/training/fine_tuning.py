@@ -35,8 +35,8 @@ MOST_IMAGES = 20_000
 PUBLISHED_LATENTS, PUBLISHED_JOINTS = 48, 555
 #: Whose poses an autoencoder can be fitted to.
 IMAGES = ("3d", "2d")
-#: So many latents always; and the weight of the l1 term with so few.
-LEAST_LATENTS, LAMBDA_OF_FEW = 10, 0.15
+#: So many latents always.
+LEAST_LATENTS = 10
 
 
 def fine_tuning_config(
@@ -148,11 +148,13 @@ def default_fit(joints: int) -> FitOptions:
 
     Latents in proportion to the published 48 for 555 joints, but at least 10. With more, the
     autoencoder reproduces what is wrong in the predictions (each format at its own depth) and
-    hardly couples the formats.
+    hardly couples the formats. The weight of the l1 term, a mean over the matrices' entries, is the
+    published one in proportion to their number, so that an entry of a small model costs no more.
     """
     latents = max(LEAST_LATENTS, round(PUBLISHED_LATENTS * joints / PUBLISHED_JOINTS))
-    lam = FitOptions.lam if latents > LEAST_LATENTS else LAMBDA_OF_FEW
-    return FitOptions(latents=min(latents, PUBLISHED_LATENTS, joints), lam=lam)
+    latents = min(latents, PUBLISHED_LATENTS, joints)
+    share = latents * joints / (PUBLISHED_LATENTS * PUBLISHED_JOINTS)
+    return FitOptions(latents=latents, lam=FitOptions.lam * min(share, 1.0))
 
 
 def pseudo_ground_truth(

@@ -55,7 +55,7 @@ def mini(steps: int = _MINI_STEPS) -> TrainConfig:
         # The backbone is not converged before fine-tuning, so its rate must not drop as far.
         rates=RateConfig(base=2e-3, backbone_drop=4.0, weight_decay=0.0),
         # So small a network pays for consistency where it is labelled; 1 is the published weight.
-        losses=LossWeights(consistency=0.75),
+        losses=LossWeights(consistency=0.7),
         phases=Phases(
             full_perspective_from=steps // 50,
             absolute_after=steps // 10,

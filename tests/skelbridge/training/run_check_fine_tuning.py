@@ -287,6 +287,8 @@ def check_fit_and_use():
     assert fitted.joint_names == tuple(REGISTRY.names) and fitted.joints == 34
     options = fine_tuning.default_fit(34)
     assert fitted.latents == options.latents == 10
+    assert np.isclose(options.lam, 0.6 * (34 * 10) / (555 * 48))
+    assert fine_tuning.default_fit(555).lam == fine_tuning.default_fit(640).lam == 0.6
     settings = fine_tuning_config(run, "output", acae=path)
     assert acae_of(settings, None).latents == 10
     assert settings.data.formats == FORMATS
