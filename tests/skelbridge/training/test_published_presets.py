@@ -19,6 +19,7 @@ import skeleton_defs
 from dataset_adapters import get_adapter
 from skelbridge.acae.matrices import Acae
 from skelbridge.data.compositions import PRESETS
+from skelbridge.data.labels import JointVector
 from skelbridge.store import merge_stores, open_store, prepare
 from skelbridge.training.checkpoints import checkpoint_path, checkpoint_steps
 from skelbridge.training.presets import preset
@@ -83,15 +84,22 @@ def check_log(run, steps):
 
 
 def test_what_is_stored_can_be_predicted(store):
-    """The formats that examples really have are those that the presets predict."""
+    """All joints with 3D labels, and the body part of all joints with 2D labels only."""
     opened = open_store(store)
-    points = set(preset("full").data.registry().points)
-    datasets = set()
+    registry, with_3d = preset("full").data.registry(), dict(PRESETS["full"].three_d)
+    vector, points, datasets = JointVector(registry), set(registry.points), set()
     for group, places in opened.groups.items():
         if group.split == "train" and len(places):
             datasets.add(group.dataset)
             skeleton = skeleton_defs.get(group.skeleton)
-            assert {skeleton.point_of(joint) for joint in skeleton.joints} <= points, group
+            if group.dataset in with_3d:
+                assert {skeleton.point_of(joint) for joint in skeleton.joints} <= points, group
+                continue
+            found = (vector.places(skeleton.name, is_3d=False), vector.stand_ins(skeleton.name))
+            placed = [skeleton.joints[number] for joints, _ in found for number in joints]
+            assert {skeleton.group[joint] for joint in placed} == set(skeleton.group.values()), (
+                group
+            )
     assert datasets == set(PRESETS["full"].datasets)
 
 
