@@ -43,7 +43,8 @@ class MetricPoseModel(keras.Model):
       weights: of the backbone, see `build_backbone`; not part of the config.
       max_norm: of the filters of EfficientNetV2, see `build_backbone`; None for no limit.
       recompute: computes the backbone's activations again for the gradient instead of keeping them:
-        the same numbers with less memory, in up to a third more time.
+        the same numbers with less memory, in up to a third more time. For TensorFlow call
+        `nn.recomputation.keep_recomputation` before anything is compiled; the trainer does.
       **options: of `keras.Model`.
 
     Attributes:

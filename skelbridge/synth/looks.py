@@ -77,7 +77,8 @@ TRAINED = (
     Look(
         "synth_d", 3, "Short people with bright specks, mostly crouching, seen from above",
         "mpi_inf_3dhp_17", "dark_stripes",
-        # Some stand or walk, as in any real dataset: a head that never saw straight legs makes them short.
+        # Some stand or walk, as in any real dataset: a head that never saw straight legs makes them
+        # short.
         {"crouch": 4, "half_crouch": 3, "kneel": 2, "bend_over": 1.5, "stand": 3, "walk": 1},
         (1.48, 1.64), (-0.6, 1.2), Palette((0.2, 0.8), (0.2, 0.6), speckled=0.1), (15, 45), (3, 6),
         light=(0.4, 0.8), has_shadow=True,

@@ -186,9 +186,6 @@ def network_lines(config: TrainConfig, costs: NetworkCosts) -> Iterator[str]:
         f"{gigabytes(costs.working_bytes)} (activations {gigabytes(costs.kept_bytes)}); "
         "workspace of convolutions comes on top"
     )
-    if model.recompute:
-        # Measured: EfficientNetV2-S, 16 examples; MobileNetV3 took what was estimated.
-        yield "  with model.recompute TensorFlow may take up to five times the third of these"
 
 
 def machine_lines(

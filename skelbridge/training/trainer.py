@@ -200,9 +200,12 @@ def prepared_step(
         begins with; False where a checkpoint follows.
       replicas: that train; None: this process alone.
     """
+    from ..nn.recomputation import keep_recomputation
     from .network import build_model
     from .step import TrainingStep
 
+    if config.model.recompute:
+        keep_recomputation()
     replicas = replicas or OneReplica()
     with replicas.scope():
         model = build_model(config, registry, acae, replicas=replicas, start_weights=start_weights)

@@ -7,6 +7,7 @@ from run_check_trainer import Eagerly
 from small_runs import config, folder, store
 
 from skelbridge.data.randomness import uniforms
+from skelbridge.nn.recomputation import UNDOING_PASSES
 from skelbridge.store import open_store
 from skelbridge.training.checkpoints import load_checkpoint
 from skelbridge.training.network import INPUTS, MIXING
@@ -225,3 +226,9 @@ def check_adam_by_hand():
         value = value - 0.02 * root * m / (np.sqrt(v) + 1e-3)
     np.testing.assert_allclose(own.trained[place].numpy(), value, rtol=2e-4, atol=1e-6)
     assert isinstance(own.trained[place], keras.Variable)
+
+
+def check_passes_that_undo_recomputation_are_off():
+    prepared(model__recompute=True)
+    options = tf.config.optimizer.get_experimental_options()
+    assert [options[name] for name in UNDOING_PASSES] == [False] * 3

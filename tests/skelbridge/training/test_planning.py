@@ -124,9 +124,6 @@ def test_lines_about_the_network():
     assert "20,000,000 of the backbone, 8,000,000 of the head" in text
     assert "a step takes 3 x 10^12 operations" in text
     assert "memory: 16.3 GB: weights 0.112 GB, optimiser 0.224 GB, 10 examples" in text
-    assert "model.recompute" not in text
-    *_, last = network_lines(config("", "model.recompute=true"), COSTS)
-    assert "with model.recompute TensorFlow may take up to five times" in last
 
 
 def test_lines_about_time():
