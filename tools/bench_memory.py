@@ -53,16 +53,23 @@ def table(backbone: str, crop: int, batch: int, *, threads: int = 1) -> None:
     )
     for precision in PRECISIONS:
         for recompute in (False, True):
-            changes = [
-                f"model.backbone={backbone}", f"data.crop={crop}", f"model.precision={precision}",
-                f"model.recompute={json.dumps(recompute)}", "model.weights=null",
-                "data.batch=null", f"data.three_d={{any: {batch - batch // 4}}}",
-                f"data.two_d={{other: {batch // 4}}}",
-            ]  # fmt: skip
+            changes = changes_for(backbone, crop, batch, precision, recompute=recompute)
             found = in_own_process(changes, threads)
             name = f"{precision}{', recomputed' if recompute else ''}"
             values = (found[key] / 1e9 for key in ("kept", "working", "measured"))
             print(f"  {name:26}" + "{:14.3f}{:10.3f}{:10.3f}".format(*values), flush=True)
+
+
+def changes_for(
+    backbone: str, crop: int, batch: int, precision: str, *, recompute: bool
+) -> list[str]:
+    """Returns what a row's configuration differs in from the preset `full`."""
+    return [
+        f"model.backbone={backbone}", f"data.crop={crop}", f"model.precision={precision}",
+        f"model.recompute={json.dumps(recompute)}", "model.weights=null",
+        "data.batch=null", f"data.three_d={{any: {batch - batch // 4}}}",
+        f"data.two_d={{other: {batch // 4}}}",
+    ]  # fmt: skip
 
 
 def in_own_process(changes: list[str], threads: int) -> dict[str, int]:

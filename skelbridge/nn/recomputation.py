@@ -19,7 +19,7 @@ from keras import ops
 #: Passes of TensorFlow's graph optimiser that can undo recomputation: they fold away the addition
 #: by which `tf.recompute_grad` waits for the upstream gradient. Without them a step of
 #: EfficientNetV2-S takes what it should; without constant folding alone it does not.
-UNDOING_PASSES = ("constant_folding", "arithmetic_optimization", "dependency_optimization")
+_UNDOING_PASSES = ("constant_folding", "arithmetic_optimization", "dependency_optimization")
 #: Sizes of the largest segment that are tried: the whole network's, divided by sqrt(2) each time.
 _TRIALS = 24
 
@@ -106,7 +106,7 @@ def keep_recomputation() -> None:
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
-        tf.config.optimizer.set_experimental_options(dict.fromkeys(UNDOING_PASSES, False))
+        tf.config.optimizer.set_experimental_options(dict.fromkeys(_UNDOING_PASSES, False))
 
 
 def _recomputed(forward, x, weights):

@@ -12,6 +12,7 @@ import numpy as np
 from skeleton_defs import UserError
 
 from ..acae import FitOptions, fit_acae
+from ..acae.objective import REFERENCE_JOINTS, REFERENCE_LATENTS
 from ..data import evaluation_batches
 from ..store import open_store
 from .checkpoints import checkpoint_steps
@@ -32,7 +33,6 @@ from .schedules import Phases, weight_decay
 STEPS_SHARE = 0.1
 #: Most training images whose poses an autoencoder is fitted to: more do not change it.
 MOST_IMAGES = 20_000
-PUBLISHED_LATENTS, PUBLISHED_JOINTS = 48, 555
 #: Whose poses an autoencoder can be fitted to.
 IMAGES = ("3d", "2d")
 #: So many latents always.
@@ -149,11 +149,12 @@ def default_fit(joints: int) -> FitOptions:
     Latents in proportion to the published 48 for 555 joints, but at least 10. With more, the
     autoencoder reproduces what is wrong in the predictions (each format at its own depth) and
     hardly couples the formats. The weight of the l1 term, a mean over the matrices' entries, is the
-    published one in proportion to their number, so that an entry of a small model costs no more.
+    published one in proportion to their number, so that an entry of a small model costs no more
+    (`reg_scale="reference"` keeps the cost of a column: five to seven times as much at 75 joints).
     """
-    latents = max(LEAST_LATENTS, round(PUBLISHED_LATENTS * joints / PUBLISHED_JOINTS))
-    latents = min(latents, PUBLISHED_LATENTS, joints)
-    share = latents * joints / (PUBLISHED_LATENTS * PUBLISHED_JOINTS)
+    latents = max(LEAST_LATENTS, round(REFERENCE_LATENTS * joints / REFERENCE_JOINTS))
+    latents = min(latents, REFERENCE_LATENTS, joints)
+    share = latents * joints / (REFERENCE_LATENTS * REFERENCE_JOINTS)
     return FitOptions(latents=latents, lam=FitOptions.lam * min(share, 1.0))
 
 
